@@ -1,0 +1,14 @@
+"""Competitions as data: one TOML file each, with its loader.
+
+    competition = load("dubai")              # lib/competitions/dubai.toml
+    competition = load("my/field.toml")      # a user's own
+
+A competition says which classes there are, where images and masks lie under the data root, where Kaggle keeps
+them, how a submission is written and how it is scored. Nothing here reads a pixel.
+"""
+
+from lib.competitions.layout import Pair, find_pairs
+from lib.competitions.loader import available, load, parse
+from lib.competitions.schema import IGNORE, Competition, Label, Metric
+
+__all__ = ["IGNORE", "Competition", "Label", "Metric", "Pair", "available", "find_pairs", "load", "parse"]

@@ -1,0 +1,98 @@
+"""Files written whole or not at all, and told apart by their content.
+
+Example: `write_json(folder / "run.json", {...})` leaves either the old file or the new one, never half of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lib.errors import Failed
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file beside `path`; it takes `path`'s place when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        with open(name, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Write `content` to `path` in one step (UTF-8 for text)."""
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON in one step."""
+    write(path, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a missing or damaged one is a `Failed` that names it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Failed(f"{path} is missing") from None
+    except (OSError, ValueError) as error:
+        raise Failed(f"{path} cannot be read: {error}") from None
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path) -> None:
+    """Write `manifest.json` into `folder`: the name, bytes and SHA-256 of every other file in it.
+
+    Kaggle's listing of outputs has neither sizes nor checksums; a download is checked against this.
+    """
+    folder = Path(folder)
+    listed = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST]
+    entries = [
+        {"name": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in listed
+    ]
+    write_json(folder / MANIFEST, {"files": entries})
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path `folder/name`, refused when it would leave `folder`.
+
+    Names come from servers and archives: `../x`, absolute paths and drive letters must not be followed.
+    """
+    target = (Path(folder) / name).resolve()
+    if not target.is_relative_to(Path(folder).resolve()) or target == Path(folder).resolve() or "\\" in name:
+        raise Failed(f"the name {name!r} leads out of {folder}: refused")
+    return target
+
+
+def shown(path: Path) -> str:
+    """A path as a user would type it: relative to the current folder when it lies below it."""
+    try:
+        return str(Path(path).resolve().relative_to(Path.cwd().resolve()))
+    except ValueError:
+        return str(path)

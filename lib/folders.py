@@ -1,0 +1,75 @@
+"""Where things lie: the project's folders at home, Kaggle's folders inside a session, wherever their root is.
+
+The bundle sets `SWATH_ROOT` (on Kaggle `/kaggle`; elsewhere a folder laid out in the same way) and `SWATH_PAYLOAD`
+(where it unpacked itself) before it starts the kernel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.competitions import Competition, parse
+from lib.errors import UsageError
+from lib.training.recipe import Recipe
+from lib.validation import validated
+
+PROJECT = Path(__file__).resolve().parents[1]
+"""The folder of launch.py."""
+
+
+def cache_folder() -> Path:
+    """What can be made again, at home: the generated sample. `cache/` beside launch.py, or `SWATH_CACHE`."""
+    return Path(os.environ.get("SWATH_CACHE", PROJECT / "cache"))
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of the session that this process runs in."""
+
+    root: Path
+    payload: Path
+
+    @classmethod
+    def here(cls) -> Folders:
+        """The folders that the bundle announced; `UsageError` outside a session."""
+        try:
+            return cls(Path(os.environ["SWATH_ROOT"]), Path(os.environ["SWATH_PAYLOAD"]))
+        except KeyError as error:
+            raise UsageError(
+                f"a kernel runs inside a session, and {error.args[0]} is not set", "start it with: python launch.py"
+            ) from None
+
+    @property
+    def inputs(self) -> Path:
+        """Data sets and competitions are mounted here, read-only."""
+        return self.root / "input"
+
+    @property
+    def working(self) -> Path:
+        """What is left here comes home."""
+        return self.root / "working"
+
+    @property
+    def scratch(self) -> Path:
+        """For files that need not come home; `SWATH_CACHE` names one that outlives the session."""
+        if "SWATH_CACHE" in os.environ:
+            return Path(os.environ["SWATH_CACHE"])
+        temp = self.root / "temp"
+        return temp if temp.is_dir() else Path(tempfile.gettempdir())
+
+    def plan(self) -> dict[str, Any]:
+        """What was asked for: kernel, accelerator, bundle."""
+        return json.loads((self.payload / "plan.json").read_text())
+
+    def competition(self) -> Competition:
+        """The competition that the bundle carries."""
+        return parse(self.payload / "competition.toml")
+
+    def recipe(self) -> Recipe:
+        """The resolved recipe that the bundle carries."""
+        return validated(Recipe, json.loads((self.payload / "recipe.json").read_text()), lambda key: "recipe.json")

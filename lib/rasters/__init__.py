@@ -1,0 +1,25 @@
+"""Reading and writing pixels: images as (H, W, 3) uint8 RGB, masks as (H, W) uint8 label maps.
+
+image = read_image(path)                       # (H, W, 3) uint8, RGB
+labels = read_labels(path, competition)        # (H, W) uint8: class indices, 255 = ignored
+write_labels(path, labels, competition)        # index PNG, in the competition's values
+write_colours(path, labels, competition)       # colour PNG
+"""
+
+from lib.rasters.coding import Coding, colours, from_pixels, values
+from lib.rasters.images import header_size, read_image
+from lib.rasters.masks import encode_png, read_labels, read_prediction, write_colours, write_labels
+
+__all__ = [
+    "Coding",
+    "colours",
+    "encode_png",
+    "from_pixels",
+    "header_size",
+    "read_image",
+    "read_labels",
+    "read_prediction",
+    "values",
+    "write_colours",
+    "write_labels",
+]
