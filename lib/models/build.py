@@ -1,0 +1,74 @@
+"""From the recipe's words to a network; what cannot be built or loaded is an error, never random weights in silence."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import torch
+
+from lib.errors import Failed, UsageError
+from lib.models.segmenter import Segmenter
+from lib.training.recipe import ModelRecipe
+from lib.validation import closest
+
+OFFLINE = (
+    "on Kaggle, launch with --internet (a session has it only on accounts with a verified phone); "
+    "or start from random weights with --set model.weights=none"
+)
+
+
+def build(recipe: ModelRecipe, classes: int, pretrained: bool = True) -> Segmenter:
+    """Build the recipe's model with `classes` output channels, in channels-last memory.
+
+    With `pretrained`, `weights = "imagenet"` downloads the encoder's weights. Raises `UsageError` for an encoder
+    that timm does not have or the architecture cannot use, `Failed` when the weights do not arrive.
+    """
+    if pretrained and recipe.weights == "imagenet" and not _reachable():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # weights in the local cache, or an error without retries
+    import segmentation_models_pytorch as smp
+    import timm
+
+    if not timm.is_model(recipe.encoder):
+        raise UsageError(
+            f"model.encoder: timm {timm.__version__} has no model {recipe.encoder!r}",
+            closest(recipe.encoder, timm.list_models(f"{recipe.encoder[:5]}*")[:20] or ["resnet34", "resnet50"]),
+        )
+    download = pretrained and recipe.weights == "imagenet"
+    if download and not timm.is_model_pretrained(recipe.encoder):
+        raise UsageError(
+            f"model.weights: timm has no pretrained weights for {recipe.encoder!r}",
+            "choose another encoder, or --set model.weights=none",
+        )
+    try:
+        net = smp.create_model(
+            recipe.architecture,
+            encoder_name=f"tu-{recipe.encoder}",
+            encoder_weights=True if download else None,
+            in_channels=3,
+            classes=classes,
+        )
+    except (OSError, RuntimeError, ImportError, LookupError) as error:
+        if download and not isinstance(error, LookupError):
+            raise Failed(
+                f"the pretrained weights of {recipe.encoder} did not load: {_first_line(error)}", OFFLINE
+            ) from error
+        raise UsageError(f"{recipe.architecture} cannot be built on {recipe.encoder}: {_first_line(error)}") from error
+    except (ValueError, TypeError, AssertionError) as error:
+        raise UsageError(f"{recipe.architecture} cannot be built on {recipe.encoder}: {_first_line(error)}") from error
+    return Segmenter(net).to(memory_format=torch.channels_last)
+
+
+def _reachable() -> bool:
+    """Whether the hub's name resolves; with a proxy or a mirror set, that is not asked."""
+    if any(os.environ.get(name) for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HF_ENDPOINT")):
+        return True
+    try:
+        return bool(socket.getaddrinfo("huggingface.co", 443))
+    except OSError:
+        return False
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]

@@ -1,0 +1,53 @@
+"""Confusion tables, counted exactly for images of any size.
+
+OpenCV's histogram does the counting, and its bins are float32, which stop at 2^24: it gets blocks smaller than that,
+and the blocks are added as int64.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+BLOCK = 1 << 22
+
+
+def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
+    """Count pixels by (true class, predicted class).
+
+    `truth`, `prediction`: uint8 label maps of one shape. Returns (C, C) int64, rows: truth. A pixel whose truth is
+    no class (>= `classes`, such as 255) does not count; one whose prediction is no class is in no column.
+    """
+    return confusion_with_none(truth, prediction, classes)[:, :classes]
+
+
+def confusion_with_none(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
+    """Like `confusion`, (C, C + 1): the last column counts pixels that the prediction gives to no class."""
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth is {truth.shape}, prediction is {prediction.shape}")
+    if truth.dtype != np.uint8 or prediction.dtype != np.uint8 or not 1 <= classes <= 255:
+        raise ValueError("label maps are uint8, with 1 to 255 classes")
+    rows, columns = truth.reshape(-1, 1), prediction.reshape(-1, 1)
+    total = np.zeros((classes, classes + 1), np.int64)
+    for start in range(0, rows.size, BLOCK):
+        block = [
+            np.ascontiguousarray(rows[start : start + BLOCK]),
+            np.minimum(columns[start : start + BLOCK], np.uint8(classes)),
+        ]
+        ranges = [0, classes, 0, classes + 1]
+        total += cv2.calcHist(block, [0, 1], None, [classes, classes + 1], ranges).astype(np.int64)
+    return total
+
+
+def areas(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
+    """Per class, the pixels that both have, that the truth has and that the prediction has: (C, 3) int64.
+
+    Pixels that the truth ignores count nowhere.
+    """
+    return areas_of(confusion_with_none(truth, prediction, classes))
+
+
+def areas_of(table: np.ndarray) -> np.ndarray:
+    """`areas` from a table (C, C) or (C, C + 1)."""
+    classes = len(table)
+    return np.stack([np.diagonal(table), table.sum(axis=1), table[:, :classes].sum(axis=0)], axis=1)

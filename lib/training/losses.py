@@ -1,0 +1,31 @@
+"""The training loss: cross-entropy and Dice, weighted by the recipe, ignored pixels left out of both."""
+
+from __future__ import annotations
+
+import torch
+from segmentation_models_pytorch.losses import DiceLoss
+from torch import nn
+
+from lib.competitions import IGNORE
+from lib.training.recipe import TrainRecipe
+
+
+class Loss(nn.Module):
+    """`forward(logits, labels)`: (N, C, H, W) floats and (N, H, W) int64 with 255 ignored → a scalar."""
+
+    def __init__(self, recipe: TrainRecipe) -> None:
+        super().__init__()
+        self.weights = recipe.ce, recipe.dice
+        self.ce = nn.CrossEntropyLoss(ignore_index=IGNORE)
+        self.dice = DiceLoss("multiclass", ignore_index=IGNORE)
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if (labels == IGNORE).all():
+            return logits.sum() * 0  # the mean over no pixel would be NaN
+        ce, dice = self.weights
+        loss = logits.new_zeros(())
+        if ce:
+            loss = loss + ce * self.ce(logits, labels)
+        if dice:
+            loss = loss + dice * self.dice(logits, labels)
+        return loss

@@ -1,0 +1,41 @@
+"""Starts the ranks of a run: this process alone, or one process a GPU through `torch.distributed.run`.
+
+Ranks are fresh processes, never forks: a fork after CUDA was initialised breaks.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+
+def rank() -> int:
+    """This process's number among the ranks; 0 when there is one."""
+    return int(os.environ.get("RANK", 0))
+
+
+def world() -> int:
+    """How many ranks there are."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def is_rank() -> bool:
+    """Whether this process was started as one of several ranks."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def start(script: Path, count: int) -> int:
+    """Run `script` as `count` ranks on this machine and wait; returns the exit code.
+
+    A rank that fails ends the others. Signals are passed on.
+    """
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", str(script)]
+    cores = max(1, (os.cpu_count() or 1) // count)
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(cores))}
+    with subprocess.Popen(command, env=environment) as process:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda caught, frame: process.send_signal(caught))
+        return process.wait()
