@@ -1,0 +1,134 @@
+"""Packs everything that a run needs into one Python file.
+
+A Kaggle kernel has one code file and no arguments, so `lib`, the kernel, the competition, the recipe and
+segmentation-models-pytorch (which Kaggle's image lacks) travel inside it: a readable head, then an archive.
+
+    bundle = pack(kernel="train.py", competition=Path("dubai.toml"), recipe=recipe, gpu="t4x2")
+    bundle.source        # the file's bytes; the same tree gives the same bytes
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.metadata
+import io
+import json
+import lzma
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import Refused
+from lib.folders import PROJECT
+from lib.training.recipe import Recipe
+
+LIMIT = 900_000
+"""Largest kernel file that is pushed. Kaggle refuses 1 MB: "The kernel source must be less than 1 megabytes"."""
+
+LINE = 4000
+"""Characters of the payload a line."""
+
+SMP = "segmentation-models-pytorch"
+STAYS_HOME = "launching"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One file that is a whole run."""
+
+    source: bytes
+    files: tuple[tuple[str, int], ...]
+    """What is inside: names and sizes before packing."""
+    sha256: str
+    """Of the archive inside."""
+
+
+def pack(kernel: str, competition: Path, recipe: Recipe, gpu: str) -> Bundle:
+    """Make the bundle of a run.
+
+    Raises `Refused` when it would be larger than `LIMIT`; the message names its largest files.
+    """
+    contents = {
+        **_tree(PROJECT / "lib", "lib"),
+        f"kernels/{kernel}": (PROJECT / "kernels" / kernel).read_bytes(),
+        "competition.toml": competition.read_bytes(),
+        "recipe.json": recipe.model_dump_json(indent=2).encode(),
+        "plan.json": json.dumps({"kernel": kernel, "gpu": gpu}, indent=2).encode(),
+        **_installed(SMP, "site"),
+    }
+    archive = _archive(contents)
+    sha256 = hashlib.sha256(archive).hexdigest()
+    files = tuple((name, len(contents[name])) for name in sorted(contents))
+    source = _source(kernel, recipe, gpu, files, archive, sha256)
+    if len(source) > LIMIT:
+        largest = sorted(files, key=lambda file: -file[1])[:5]
+        raise Refused(
+            f"the bundle is {len(source):,} bytes, and Kaggle takes {LIMIT:,} safely; the largest files in it are "
+            + ", ".join(f"{name} ({size:,} bytes)" for name, size in largest),
+            "move what the kernel does not need out of lib/",
+        )
+    return Bundle(source, files, sha256)
+
+
+def _tree(folder: Path, name: str) -> dict[str, bytes]:
+    """Every file under `folder` but caches, hidden files and the room that stays home."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and parts[0] != STAYS_HOME and not any(p.startswith((".", "__pycache__")) for p in parts):
+            found["/".join((name, *parts))] = path.read_bytes()
+    return found
+
+
+def _installed(distribution: str, name: str) -> dict[str, bytes]:
+    """An installed pure-Python package as its wheel holds it: modules, metadata, licence."""
+    try:
+        listed = importlib.metadata.distribution(distribution).files or []
+    except importlib.metadata.PackageNotFoundError:
+        raise Refused(
+            f"{distribution} is not installed here, and the kernel must carry it", f"pip install {distribution}"
+        ) from None
+    left_out = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+    return {
+        f"{name}/{file.as_posix()}": file.read_binary()
+        for file in listed
+        if file.suffix != ".pyc" and file.name not in left_out and ".." not in file.parts
+    }
+
+
+def _archive(contents: dict[str, bytes]) -> bytes:
+    """A tar.xz that depends on names and contents alone: sorted, no times, no owners."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in sorted(contents):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(contents[name])
+            entry.mode = 0o644
+            tar.addfile(entry, io.BytesIO(contents[name]))
+    return lzma.compress(plain.getvalue(), preset=6)
+
+
+def _source(kernel: str, recipe: Recipe, gpu: str, files: tuple, archive: bytes, sha256: str) -> bytes:
+    """The head for people, the code that unpacks, the payload."""
+    listing = "\n".join(f"    {size:>8,}  {name}" for name, size in files if not name.startswith("site/"))
+    carried = sum(1 for name, _ in files if name.startswith("site/"))
+    about = f'''"""A training run in one file, made by Swath's launch.py.
+
+It unpacks itself outside the working folder, checks the payload's SHA-256 and starts kernels/{kernel}.
+To look inside without running anything:
+
+    python kernel.py unpack FOLDER
+
+Accelerator asked for: {gpu}.
+Model: {recipe.model.architecture} on {recipe.model.encoder}, weights {recipe.model.weights}.
+Inside (bytes, name), and {SMP} in site/ ({carried} files):
+
+{listing}
+"""
+'''
+    code = (Path(__file__).parent / "head.py").read_text(encoding="utf-8")
+    encoded = base64.b85encode(archive).decode()
+    text = "\n".join(encoded[start : start + LINE] for start in range(0, len(encoded), LINE))
+    parts = [about, code, f"KERNEL = {kernel!r}", f"SHA256 = {sha256!r}", f'PAYLOAD = """\n{text}\n"""', "main()\n"]
+    return "\n".join(parts).encode()

@@ -1,0 +1,166 @@
+"""The official Kaggle client, imported late and made safe to build on.
+
+Importing `kaggle` signs in at once, over the network when a token is set, and may print a help text; a missing
+credential ends in `exit(1)`; its calls have no timeout; and it hides the server's words. Here the import happens
+inside `connect`, what it prints goes to stderr, every call has a timeout, and errors say what the server said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from lib.errors import Failed, Refused, SwathError
+from lib.launching import credentials
+from lib.launching.session import LostConnection
+
+CONNECT_SECONDS = 15
+READ_SECONDS = 90
+
+ENDPOINT = "KAGGLE_API_ENDPOINT"
+"""Names another server, as `http://127.0.0.1:8000`; the client's own setting of this name is not honoured by it."""
+
+
+def connect() -> Any:
+    """The signed-in `KaggleApi`. Raises `Refused` without credentials, or when the server does not take them."""
+    found = credentials.source()
+    if found is None:
+        raise Refused("there are no Kaggle credentials on this machine", credentials.HOW)
+    with _talk_to_stderr():
+        _prepare()
+        try:
+            import kaggle
+        except ImportError as error:
+            raise Refused(f"the Kaggle client cannot be imported: {error}", "pip install -r requirements.txt") from None
+        api = kaggle.api
+        if not getattr(api, "_authenticated", False):
+            with translated("signing in", found):
+                try:
+                    api.authenticate()
+                except SystemExit:
+                    raise Refused(
+                        f"Kaggle does not accept the credentials from {found.name}",
+                        "they may have expired; a bad token hides a good kaggle.json behind it. Then "
+                        + credentials.HOW,
+                    ) from None
+    return api
+
+
+def owner(api: Any) -> str:
+    """The signed-in user's name."""
+    name = api.config_values.get("username")
+    if not name:
+        raise Refused("Kaggle did not say whose credentials these are", credentials.HOW)
+    return name
+
+
+@contextlib.contextmanager
+def session_of(api: Any) -> Iterator[Any]:
+    """A `KaggleClient` of the signed-in user, for the calls that `KaggleApi` does not wrap."""
+    with _talk_to_stderr(), api.build_kaggle_client() as client:
+        yield client
+
+
+@contextlib.contextmanager
+def translated(what: str, found: credentials.Source | None = None) -> Iterator[None]:
+    """Turn the client's exceptions into ours, with the server's own words.
+
+    `Refused` for credentials, `LostConnection` when it is unknown whether the server acted, `Failed` for the rest.
+    """
+    import requests
+
+    with _talk_to_stderr():
+        try:
+            yield
+        except requests.HTTPError as error:
+            raise _from_answer(what, error, found or credentials.source()) from None
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise LostConnection(f"{what}: the connection to Kaggle was lost ({_short(error)})", "try again") from None
+        except json.JSONDecodeError:
+            raise LostConnection(
+                f"{what}: Kaggle answered with something other than JSON (it throttles this way)"
+            ) from None
+        except ValueError as error:  # the client's own checks of a kernel's metadata
+            raise Failed(f"{what}: {error}") from None
+
+
+def _from_answer(what: str, error: Any, found: credentials.Source | None) -> SwathError:
+    answer = error.response
+    code = answer.status_code if answer is not None else 0
+    words = server_words(answer) or _short(error)
+    if code == 401:
+        place = f" from {found.name}" if found else ""
+        return Refused(
+            f"{what}: Kaggle does not accept the credentials{place} ({words})",
+            "a bad token hides a good kaggle.json behind it. " + credentials.HOW,
+        )
+    if code in (429, 500, 502, 503, 504):
+        return LostConnection(f"{what}: Kaggle is busy (HTTP {code}: {words})", "try again in a minute")
+    return Failed(f"{what}: Kaggle refused it (HTTP {code}): {words}")
+
+
+def server_words(answer: Any) -> str:
+    """The message inside a Kaggle error answer; empty when it has none."""
+    try:
+        content = answer.json()
+    except (ValueError, AttributeError):
+        return ""
+    inner = content.get("error") if isinstance(content, dict) else None
+    if isinstance(inner, dict):
+        return str(inner.get("message", ""))
+    return str(inner or (content.get("message", "") if isinstance(content, dict) else ""))
+
+
+def _prepare() -> None:
+    """Before the first import of `kaggle`: the endpoint, and timeouts for every session the SDK opens."""
+    if "kaggle" in sys.modules:
+        return
+    from kagglesdk import kaggle_env, kaggle_http_client
+
+    if os.environ.get(ENDPOINT):
+        kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.PROD] = os.environ[ENDPOINT].rstrip("/")
+    http = kaggle_http_client.KaggleHttpClient
+    original = http._init_session
+
+    def with_timeouts(self):
+        fresh = self._session is None
+        result = original(self)
+        if fresh:
+            adapter = _timeout_adapter()
+            self._session.mount("https://", adapter)
+            self._session.mount("http://", adapter)
+        return result
+
+    http._init_session = with_timeouts
+
+
+def _timeout_adapter() -> Any:
+    from requests.adapters import HTTPAdapter
+
+    class TimeoutAdapter(HTTPAdapter):
+        def send(self, request, **options):
+            options["timeout"] = options.get("timeout") or (CONNECT_SECONDS, READ_SECONDS)
+            return super().send(request, **options)
+
+    return TimeoutAdapter()
+
+
+@contextlib.contextmanager
+def _talk_to_stderr() -> Iterator[None]:
+    """Collect what the client prints and pass it to stderr: stdout is for data."""
+    words = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(words):
+            yield
+    finally:
+        if words.getvalue().strip() and "kaggle auth login" not in words.getvalue():
+            print(words.getvalue().rstrip(), file=sys.stderr)
+
+
+def _short(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -1,0 +1,55 @@
+# The code of every bundle; `bundle.py` adds KERNEL, SHA256 and PAYLOAD below it.
+import base64
+import hashlib
+import io
+import os
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+
+def session_root() -> Path:
+    """Kaggle's root, or the folder that stands in for it: the one whose src/ holds this file."""
+    here = Path(__file__).resolve().parent
+    if here.name == "src" and (here.parent / "working").is_dir():
+        return here.parent
+    if Path("/kaggle/working").is_dir():
+        return Path("/kaggle")
+    root = Path.cwd() / "kaggle"
+    for name in ("input", "working", "temp"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    return root
+
+
+def unpack(folder: Path) -> None:
+    """Write the payload's files into `folder`, after checking that none of it was lost."""
+    archive = base64.b85decode("".join(PAYLOAD.split()))
+    if hashlib.sha256(archive).hexdigest() != SHA256:
+        sys.exit("error: this file's payload is damaged: its SHA-256 is not the one in its head")
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:xz") as tar:
+        tar.extractall(folder, filter="data")
+
+
+def main() -> None:
+    """Unpack outside the working folder, so that outputs stay clean, and become the kernel."""
+    if sys.argv[1:2] == ["unpack"]:
+        folder = Path(sys.argv[2] if len(sys.argv) > 2 else "unpacked")
+        unpack(folder)
+        print(f"unpacked into {folder}")
+        return
+    root = session_root()
+    temp = root / "temp"
+    payload = Path(tempfile.mkdtemp(prefix="swath-", dir=temp if os.access(temp, os.W_OK) else None))
+    unpack(payload)
+    environment = {
+        **os.environ,
+        "SWATH_ROOT": str(root),
+        "SWATH_PAYLOAD": str(payload),
+        "SWATH_BUNDLE": SHA256,
+        "PYTHONPATH": os.pathsep.join([str(payload), str(payload / "site")]),
+        "PYTHONUNBUFFERED": "1",
+    }
+    os.chdir(root / "working")
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, str(payload / "kernels" / KERNEL)], environment)

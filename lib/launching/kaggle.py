@@ -1,0 +1,232 @@
+"""Sessions on Kaggle, through the official client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lib.errors import Failed, Refused
+from lib.launching.client import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    connect,
+    owner,
+    server_words,
+    session_of,
+    translated,
+)
+from lib.launching.session import KernelRef, LogRecord, LostConnection, Output, Status
+
+STATES = {
+    "QUEUED": "queued",
+    "NEW_SCRIPT": "queued",
+    "RUNNING": "running",
+    "CANCEL_REQUESTED": "running",
+    "COMPLETE": "complete",
+    "ERROR": "failed",
+    "CANCEL_ACKNOWLEDGED": "stopped",
+}
+
+REJECTED = {
+    "invalid_dataset_sources": "data sets",
+    "invalid_competition_sources": "competitions (were their rules accepted in a browser?)",
+    "invalid_kernel_sources": "kernels",
+    "invalid_model_sources": "models",
+}
+
+PAGE = 200
+"""Outputs a page of the listing; the server gives no more."""
+
+END_OF_LOG = "END_OF_LOG"
+
+REPLAY_SECONDS = 3
+"""A replay that is silent for so long has reached the present."""
+
+
+class KaggleSession:
+    """Pushes to Kaggle and asks about what was pushed; connects at the first call that needs it."""
+
+    def __init__(self) -> None:
+        self._api: Any = None
+
+    @property
+    def api(self) -> Any:
+        """The signed-in client."""
+        if self._api is None:
+            self._api = connect()
+        return self._api
+
+    @property
+    def owner(self) -> str:
+        """The signed-in user."""
+        return owner(self.api)
+
+    def push(self, folder: Path, timeout: int | None) -> KernelRef:
+        """Push once. The answer decides: `error` or a rejected source is a `Refused`, whatever the HTTP code.
+
+        When no readable answer comes, the server is asked what it has; the push is never repeated.
+        """
+        slug = json.loads((folder / "kernel-metadata.json").read_text())["id"].split("/")[-1]
+        api = self.api
+        try:
+            with translated("the push"):
+                answer = api.kernels_push(str(folder), timeout=timeout)
+        except LostConnection as error:
+            return self._recorded(slug, error)
+        if answer.error:
+            raise Refused(f"Kaggle refused the push: {answer.error}", _fix(answer.error))
+        ref = _ref(answer, self.owner, slug)
+        rejected = [f"{what}: {', '.join(names)}" for key, what in REJECTED.items() if (names := getattr(answer, key))]
+        if rejected:
+            self.stop(ref)
+            raise Refused(
+                "Kaggle rejected sources of this run, and it would have started without them; "
+                f"the kernel was deleted again. {'; '.join(rejected)}",
+                "check the names in the competition's [kaggle] table, and open each page once while signed in",
+            )
+        return ref
+
+    def status(self, ref: KernelRef) -> Status:
+        """The pushed version's state; without the version a fresh push can read the previous run's end."""
+        from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
+
+        request = ApiGetKernelSessionStatusRequest()
+        request.user_name, request.kernel_slug, request.version_label = ref.owner, ref.slug, f"v{ref.version}"
+        try:
+            with translated(f"the status of {ref}"), session_of(self.api) as client:
+                answer = client.kernels.kernels_api_client.get_kernel_session_status(request)
+        except KeyError as error:
+            return Status("unknown", f"Kaggle calls it {error.args[0]!r}")
+        name = getattr(answer.status, "name", "")  # the client makes odd objects of odd names
+        return Status(STATES.get(name, "unknown"), answer.failure_message or "")
+
+    def logs(self, ref: KernelRef, live: bool = True) -> Iterator[LogRecord]:
+        """Server-sent events while the version runs, the whole list once it has finished.
+
+        Not `live`, a running version's log ends where the replay falls silent.
+        """
+        import requests
+
+        with self.api.build_kaggle_client() as client:
+            http = client.http_client()
+            http._init_session()
+            answer = None
+            try:
+                answer = http._session.get(
+                    f"{http._endpoint}/v1/kernels/logs/stream/{ref.owner}/{ref.slug}",
+                    params={"versionLabel": f"v{ref.version}"},
+                    headers={"Accept": "text/event-stream, */*"},
+                    stream=True,
+                    timeout=(CONNECT_SECONDS, READ_SECONDS if live else REPLAY_SECONDS),
+                )
+                answer.raise_for_status()
+                streamed = "text/event-stream" in answer.headers.get("Content-Type", "")
+                yield from _events(answer) if streamed else _finished(answer)
+            except requests.RequestException as error:
+                if not live and answer is not None and answer.ok:
+                    return
+                words = server_words(answer) or str(error)
+                raise LostConnection(f"the log of {ref}: {words}") from None
+            finally:
+                if answer is not None:
+                    answer.close()
+
+    def outputs(self, ref: KernelRef) -> list[Output]:
+        """Every output of the version, page by page. The addresses expire: list again before a later download."""
+        from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
+
+        request = ApiListKernelSessionOutputRequest()
+        request.user_name, request.kernel_slug, request.version_label = ref.owner, ref.slug, f"v{ref.version}"
+        request.page_size = PAGE
+        found: list[Output] = []
+        with translated(f"the outputs of {ref}"), session_of(self.api) as client:
+            while True:
+                page = client.kernels.kernels_api_client.list_kernel_session_output(request)
+                found += [Output(file.file_name, file.url) for file in page.files or []]
+                if not page.next_page_token:
+                    return found
+                request.page_token = page.next_page_token
+
+    def download(self, output: Output, file: BinaryIO) -> None:
+        import requests
+
+        try:
+            with requests.get(output.source, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as answer:
+                answer.raise_for_status()
+                for chunk in answer.iter_content(1 << 20):
+                    file.write(chunk)
+        except requests.RequestException as error:
+            raise LostConnection(f"{output.name}: {error}") from None
+
+    def stop(self, ref: KernelRef) -> None:
+        """Delete the kernel: Kaggle has no other way to end a session, and versions and outputs go with it."""
+        with translated(f"deleting {ref}"):
+            self.api.kernels_delete(f"{ref.owner}/{ref.slug}", no_confirm=True)
+
+    def _recorded(self, slug: str, lost: LostConnection) -> KernelRef:
+        """What the server has of a push whose answer was lost. The slug is fresh, so version 1 is this push."""
+        from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelRequest
+
+        request = ApiGetKernelRequest()
+        request.user_name, request.kernel_slug = self.owner, slug
+        try:
+            with translated("asking what Kaggle has"), session_of(self.api) as client:
+                answer = client.kernels.kernels_api_client.get_kernel(request)
+        except LostConnection:
+            raise Failed(
+                f"{lost.reason}, and Kaggle cannot be asked whether it has the kernel {slug}",
+                f"look before pushing again, a second push is a second session: https://www.kaggle.com/code/{self.owner}/{slug}",
+            ) from None
+        except Failed:
+            raise Refused(
+                f"{lost.reason}; Kaggle has no kernel {slug}, so nothing was started", "launch again"
+            ) from None
+        version = answer.metadata.current_version_number or 1
+        return KernelRef(self.owner, slug, version, f"https://www.kaggle.com/code/{self.owner}/{slug}")
+
+
+def _ref(answer: Any, owner: str, slug: str) -> KernelRef:
+    """Owner and slug as the server has them: from the address, because `ref` may carry a version."""
+    parts = [part for part in answer.url.split("?")[0].split("/") if part]
+    place = len(parts) - 1 - parts[::-1].index("code") if "code" in parts else None
+    if place is not None and len(parts) > place + 2:
+        owner, slug = parts[place + 1], parts[place + 2]
+    return KernelRef(owner, slug, answer.version_number or 1, answer.url)
+
+
+def _fix(error: str) -> str | None:
+    """The next step for a refusal that Kaggle words in a known way."""
+    if "quota" in error:
+        return "wait for the weekly reset, or run without a GPU: --gpu none --on kaggle"
+    if "session count" in error:
+        return "wait for one of your sessions to end, or stop one: python launch.py runs"
+    return None
+
+
+def _events(answer: Any) -> Iterator[LogRecord]:
+    for line in answer.iter_lines():
+        if line.startswith(b"data:"):
+            text = line[len(b"data:") :].strip().decode("utf-8", "replace")
+            if text == END_OF_LOG:
+                return
+            yield _record(text)
+    raise LostConnection("the log stream was closed before its end")
+
+
+def _finished(answer: Any) -> Iterator[LogRecord]:
+    try:
+        records = answer.json()
+    except ValueError:
+        raise LostConnection("the log is not readable yet") from None
+    for record in records if isinstance(records, list) else []:
+        yield LogRecord(record.get("stream_name", "stdout"), float(record.get("time", 0)), record.get("data", ""))
+
+
+def _record(text: str) -> LogRecord:
+    try:
+        content = json.loads(text)
+        return LogRecord(content.get("stream_name", "stdout"), float(content.get("time", 0)), content.get("data", ""))
+    except (ValueError, AttributeError):
+        return LogRecord("stdout", 0.0, text)

@@ -1,0 +1,42 @@
+"""The options of `launch.py` and `submit.py`, each written once: its name, its words, its environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+Name = Annotated[str | None, Option("-c", "--competition", metavar="NAME|FILE.toml", help="A name, or your own.")]
+Data = Annotated[Path | None, Option("--data", metavar="DIR", help="The data root.", envvar="SWATH_DATA")]
+Json = Annotated[bool, Option("--json", help="One JSON document on stdout.")]
+
+# launch.py
+Gpu = Annotated[
+    str | None, Option("--gpu", metavar="none|t4x2|p100|…", help="Naming one means Kaggle.", envvar="SWATH_GPU")
+]
+Place = Annotated[str | None, Option("--on", metavar="local|kaggle", help="Default: Kaggle with --gpu, else here.")]
+Kernel = Annotated[str, Option("--kernel", metavar="NAME", help="A script of kernels/.")]
+Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any recipe key; repeatable.")]
+Recipe = Annotated[Path | None, Option("--recipe", metavar="FILE.toml", help="Recipe keys from a file.")]
+Internet = Annotated[bool | None, Option("--internet/--no-internet", help="Default: on for pretrained weights only.")]
+Timeout = Annotated[str | None, Option("--timeout", metavar="11h30m", help="The session's time limit.")]
+Detach = Annotated[bool, Option("--detach", help="Push and return at once.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Write the folder, show the plan; no account, no network.")]
+AnyRun = Annotated[str | None, Argument(metavar="[RUN]", help="A run, or a part of its id. Default: the newest.")]
+Follow = Annotated[bool, Option("-f", "--follow", help="Go on until the run ends.")]
+Yes = Annotated[bool, Option("-y", "--yes", help="Do not ask.")]
+
+# submit.py
+Trained = Annotated[str | None, Option("--run", metavar="RUN", help="Default: the newest with a checkpoint.")]
+Sample = Annotated[Path | None, Option("--sample", metavar="CSV", help="Default: the data root's.")]
+Tta = Annotated[str | None, Option("--tta", metavar="none|flips|d4", help="Orientations averaged.")]
+MasksIn = Annotated[Path, Argument(metavar="MASKS", help="A folder of masks, ID.png.")]
+Masks = Annotated[Path | None, Option("--masks", metavar="DIR", help="Compare with these, pixel for pixel.")]
+Predictions = Annotated[Path | None, Option("--out", metavar="DIR", help="Default: the run's predictions/.")]
+OutFile = Annotated[Path, Option("--out", metavar="FILE")]
+OutFolder = Annotated[Path, Option("--out", metavar="DIR")]
+File = Annotated[Path, Argument(metavar="FILE", help="A submission.")]
+OwnFile = Annotated[Path | None, Argument(metavar="[FILE]", help="Default: the run's submission.")]
+Truth = Annotated[Path, Option("--truth", metavar="DIR", help="Truth masks.")]
+Message = Annotated[str | None, Option("-m", "--message", help="Default: the run and its score.")]

@@ -1,0 +1,218 @@
+"""What a launch will do, settled and checked before anything is pushed.
+
+plan = make_plan(Request(competition="deepglobe", gpu="t4x2"))
+write_kernel(plan, folder, owner="me")        # kernel.py and kernel-metadata.json, ready to push
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lib import files
+from lib.competitions import Competition, find_pairs, parse
+from lib.competitions.loader import find as find_competition
+from lib.errors import Refused, UsageError
+from lib.folders import PROJECT
+from lib.launching import durations
+from lib.launching.accelerators import Accelerator, accelerator
+from lib.launching.bundle import Bundle, pack
+from lib.training.recipe import Recipe, from_environment, parse_setting, resolve
+from lib.validation import closest, read_toml
+
+Place = Literal["local", "kaggle"]
+PLACES = ("local", "kaggle")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The words of the command line, as they were typed; None is not given."""
+
+    competition: str | None = None
+    kernel: str = "train"
+    place: str | None = None
+    gpu: str | None = None
+    data: Path | None = None
+    settings: tuple[str, ...] = ()
+    recipe: Path | None = None
+    internet: bool | None = None
+    timeout: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A launch, checked."""
+
+    competition: Competition
+    competition_file: Path
+    kernel: str
+    place: Place
+    accelerator: Accelerator
+    recipe: Recipe
+    origins: Mapping[str, str]
+    data: Path | None
+    internet: bool
+    timeout: int | None
+    bundle: Bundle
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> Plan:
+    """Settle every choice: flag, then environment, then recipe file, then competition, then default.
+
+    Raises `UsageError` for a wrong word or key, `Refused` for what Kaggle would not run.
+    """
+    card = accelerator(request.gpu or "none")
+    place = request.place or ("kaggle" if card.is_gpu else "local")
+    if place not in PLACES:
+        raise UsageError(f"--on {place}: there is no such place", closest(place, list(PLACES)))
+    if place == "local" and card.is_gpu:
+        raise UsageError(f"--gpu {card.name} is Kaggle's", "leave --gpu out: a run here uses the GPUs it finds")
+    kernels = sorted(path.stem for path in (PROJECT / "kernels").glob("*.py"))
+    if request.kernel not in kernels:
+        raise UsageError(f"--kernel {request.kernel}: there is no such kernel", closest(request.kernel, kernels))
+    competition_file = find_competition(request.competition or ("deepglobe" if place == "kaggle" else "sample"))
+    competition = parse(competition_file)
+    recipe, origins = resolve(_layers(competition, competition_file, place, request, environment))
+    internet = recipe.needs_hub if request.internet is None else request.internet
+    _check_network(recipe, origins, internet, place)
+    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name)
+    return Plan(
+        competition=competition,
+        competition_file=competition_file,
+        kernel=request.kernel,
+        place=place,
+        accelerator=card,
+        recipe=recipe,
+        origins=origins,
+        data=_check_data(competition, place, request.data),
+        internet=internet,
+        timeout=durations.parse(request.timeout) if request.timeout else None,
+        bundle=bundle,
+        metadata=_metadata(request.kernel, competition, card, internet),
+    )
+
+
+def write_kernel(plan: Plan, folder: Path, run_id: str, owner: str | None) -> None:
+    """Write exactly what is pushed: kernel.py and kernel-metadata.json.
+
+    The title is the slug with spaces for hyphens, because the server makes the slug from the title and every later
+    call must name the same one.
+    """
+    identity = {
+        "id": f"{owner}/{run_id}" if owner else run_id,
+        "title": run_id.replace("-", " "),
+        "code_file": "kernel.py",
+    }
+    files.write(folder / "kernel.py", plan.bundle.source)
+    files.write_json(folder / "kernel-metadata.json", identity | dict(plan.metadata))
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """The plan as run.json and `--json` hold it."""
+    return {
+        "competition": plan.competition.name,
+        "competition_file": str(plan.competition_file.resolve()),
+        "kernel": plan.kernel,
+        "place": plan.place,
+        "accelerator": plan.accelerator.name,
+        "data": str(plan.data.resolve()) if plan.data else None,
+        "internet": plan.internet,
+        "timeout": plan.timeout,
+        "bundle": {
+            "sha256": plan.bundle.sha256,
+            "bytes": len(plan.bundle.source),
+            "files": len(plan.bundle.files),
+        },
+        "recipe": plan.recipe.model_dump(),
+        "git": git_state(),
+    }
+
+
+def git_state() -> dict[str, Any] | None:
+    """The commit and the files that differ from it; None outside a git checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD").strip(),
+            "dirty": [line[3:] for line in git("status", "--porcelain").splitlines()],
+        }
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _layers(competition: Competition, source: Path, place: Place, request: Request, environment: Mapping[str, str]):
+    layers = [(f"{files.shown(source)} [recipe]", competition.recipe)]
+    if place == "local":
+        layers.append((f"{files.shown(source)} [laptop]", competition.laptop))
+    if request.recipe:
+        layers.append((files.shown(request.recipe), read_toml(request.recipe)))
+    layers.append(("the environment", from_environment(environment)))
+    layers.append(("--set", dict(parse_setting(text) for text in request.settings)))
+    return layers
+
+
+def _check_network(recipe: Recipe, origins: Mapping[str, str], internet: bool, place: Place) -> None:
+    if place != "kaggle":
+        return
+    if recipe.needs_hub and not internet:
+        raise Refused(
+            f"the encoder's pretrained weights come from the internet, and --no-internet keeps the session off it "
+            f"(model.weights = 'imagenet', {origins.get('model.weights', 'default')})",
+            "drop --no-internet, or start from random weights: --set model.weights=none",
+        )
+    start = recipe.starts_from
+    if start and not start.is_relative_to("/kaggle"):
+        raise UsageError(
+            f"model.weights = {str(start)!r} is a file of this machine, and the session cannot see it",
+            "attach it on Kaggle and give its path below /kaggle/input",
+        )
+
+
+def _check_data(competition: Competition, place: Place, data: Path | None) -> Path | None:
+    """The data root of a local run, with every image and mask paired; None when there is nothing to mount."""
+    if place == "kaggle":
+        if data is not None:
+            raise UsageError(
+                "--data is for runs on this machine", "on Kaggle the competition's [kaggle] sources are mounted"
+            )
+        if not (competition.data.built_in or competition.kaggle.datasets or competition.kaggle.competition):
+            raise Refused(
+                f"{competition.name} names no data on Kaggle, so the session would find none",
+                "add [kaggle] datasets = ['owner/slug'] or competition = 'slug' to its file",
+            )
+        return None
+    if competition.data.built_in:
+        if data is not None:
+            raise UsageError(
+                f"{competition.name} makes its own scenes", "leave --data out, or name a competition with -c"
+            )
+        return None
+    if data is None:
+        where = f"; it is on Kaggle: {competition.home}" if competition.home else ""
+        raise UsageError(
+            f"{competition.name} needs its data{where}", f"python launch.py -c {competition.name} --data DIR"
+        )
+    find_pairs(competition.data.train, data)
+    return data
+
+
+def _metadata(kernel: str, competition: Competition, card: Accelerator, internet: bool) -> dict[str, Any]:
+    """kernel-metadata/<kernel>.json, with what this run decides written over it."""
+    base = json.loads((PROJECT / "kernel-metadata" / f"{kernel}.json").read_text())
+    sources = competition.kaggle
+    return base | {
+        "enable_gpu": card.is_gpu,
+        "enable_internet": internet,
+        **({"machine_shape": card.machine_shape} if card.machine_shape else {}),
+        "dataset_sources": [*base["dataset_sources"], *sources.datasets],
+        "competition_sources": [*base["competition_sources"], *([sources.competition] if sources.competition else [])],
+    }

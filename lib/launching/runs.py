@@ -1,0 +1,154 @@
+"""The runs on this machine: a folder each, and `run.json` in it says everything.
+
+run = create(...)                # runs/20261120-092133-sample-4f1c/
+run = find("4f1c")               # newest when left out; any part of the id that fits one run
+run.update(status="running")     # read, change, write in one step, under a lock
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from lib import files
+from lib.competitions import Competition, parse
+from lib.errors import Failed, UsageError
+from lib.folders import PROJECT
+from lib.launching.session import KernelRef
+
+
+def runs_folder() -> Path:
+    """Where runs are kept: `runs/` beside launch.py, or `SWATH_RUNS`."""
+    return Path(os.environ.get("SWATH_RUNS", PROJECT / "runs"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The run's name, and its folder's."""
+        return self.folder.name
+
+    @property
+    def outputs(self) -> Path:
+        """What came home."""
+        return self.folder / "outputs"
+
+    @property
+    def kernel(self) -> Path:
+        """Exactly what was pushed."""
+        return self.folder / "kernel"
+
+    @property
+    def log(self) -> Path:
+        """The session's log."""
+        return self.folder / "log.txt"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The best weights, when they came home."""
+        return self.outputs / "checkpoints" / "best.safetensors"
+
+    @property
+    def competition(self) -> Competition:
+        """The competition as it was described when the run started."""
+        return parse(self.folder / "competition.toml")
+
+    @property
+    def data(self) -> Path | None:
+        """The data root that the run was started with on this machine."""
+        data = self.read()["data"]
+        return Path(data) if data else None
+
+    @property
+    def held_out(self) -> list[str]:
+        """Ids of the images that the run validated on."""
+        return files.read_json(self.outputs / "summary.json")["validation"]
+
+    @property
+    def session(self) -> Path:
+        """Kaggle's folders, when the run is on this machine."""
+        return self.folder / "session"
+
+    def read(self) -> dict[str, Any]:
+        """The content of run.json."""
+        return files.read_json(self.folder / "run.json")
+
+    def update(self, **changes: Any) -> dict[str, Any]:
+        """Change keys of run.json, whoever else is doing the same; returns the new content."""
+        with FileLock(self.folder / "run.lock"):
+            content = self.read() | changes
+            files.write_json(self.folder / "run.json", content)
+            return content
+
+    def change(self, key: str, change: Callable[[Any], Any]) -> None:
+        """Change one value of run.json by a function of what it is now."""
+        with FileLock(self.folder / "run.lock"):
+            content = self.read()
+            content[key] = change(content[key])
+            files.write_json(self.folder / "run.json", content)
+
+    def ref(self) -> KernelRef:
+        """The kernel of the latest attempt; `Failed` when none was pushed."""
+        attempts = self.read()["attempts"]
+        if not attempts or attempts[-1]["version"] is None:
+            raise Failed(f"run {self.id} was never pushed", "start it again: python launch.py")
+        last = attempts[-1]
+        owner, slug = last["ref"].split("/")
+        return KernelRef(owner, slug, last["version"], last["url"])
+
+
+def new_id(competition: str, now: time.struct_time | None = None) -> str:
+    """A fresh name: date, time, competition, four random hexadecimals. It is also the kernel's slug on Kaggle."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", now or time.gmtime())
+    return f"{stamp}-{competition[:20].strip('-')}-{secrets.token_hex(2)}"
+
+
+def create(run_id: str, content: dict[str, Any]) -> Run:
+    """Make a run's folder with its run.json."""
+    run = Run(runs_folder() / run_id)
+    files.write_json(run.folder / "run.json", {"id": run_id, **content})
+    return run
+
+
+def all_runs() -> list[Run]:
+    """Every run, newest first."""
+    folders = [path.parent for path in runs_folder().glob("*/run.json")]
+    return [Run(folder) for folder in sorted(folders, key=lambda folder: folder.name, reverse=True)]
+
+
+def find(name: str | None = None) -> Run:
+    """The run whose id contains `name`; the newest when it is None. `UsageError` when none or several fit."""
+    runs = all_runs()
+    if not runs:
+        raise UsageError(f"there are no runs in {runs_folder()}", "start one: python launch.py")
+    if name is None:
+        return runs[0]
+    fitting = [run for run in runs if run.id == name] or [run for run in runs if name in run.id]
+    if not fitting:
+        raise UsageError(f"there is no run {name!r}", "see them all: python launch.py runs")
+    if len(fitting) > 1:
+        some = ", ".join(run.id for run in fitting[:5])
+        raise UsageError(f"{name!r} fits {len(fitting)} runs: {some}", "write more of the id")
+    return fitting[0]
+
+
+def finished(name: str | None = None) -> Run:
+    """The run that `name` fits, or the newest; `UsageError` when it brought no checkpoint home."""
+    run = find(name) if name else next((run for run in all_runs() if run.checkpoint.is_file()), None)
+    if run is None:
+        raise UsageError("there is no finished run yet", "train one: python launch.py")
+    if not run.checkpoint.is_file():
+        raise UsageError(f"run {run.id} has brought no checkpoint home", f"python launch.py fetch {run.id}")
+    return run

@@ -1,0 +1,85 @@
+"""The one seam between the kit and the places where kernels run.
+
+A place is a class with the five methods of `Session`: `local.py` runs the bundle on this machine, `kaggle.py` on
+Kaggle. Everything above it (follow, fetch, the commands) knows this seam only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+from lib.errors import SwathError
+
+State = Literal["queued", "running", "complete", "failed", "stopped", "unknown"]
+
+
+@dataclass(frozen=True)
+class KernelRef:
+    """A pushed kernel: whose, its slug, and which version."""
+
+    owner: str
+    slug: str
+    version: int
+    url: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.slug} v{self.version}"
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a session stands, and why when it failed."""
+
+    state: State
+    message: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("complete", "failed", "stopped")
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """A piece of a session's output; records do not end where lines do."""
+
+    stream: str
+    time: float
+    data: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that the session left; `source` is what the session's `download` needs to get it."""
+
+    name: str
+    source: str
+
+
+class LostConnection(SwathError):
+    """A request, a stream or a download broke off; whether the other side acted is not known."""
+
+
+class Session(Protocol):
+    """A place where bundles run."""
+
+    def push(self, folder: Path, timeout: int | None) -> KernelRef:
+        """Start what `folder` holds (kernel.py, kernel-metadata.json); `Refused` when the place does not take it."""
+
+    def status(self, ref: KernelRef) -> Status:
+        """How the pushed version stands."""
+
+    def logs(self, ref: KernelRef, live: bool = True) -> Iterator[LogRecord]:
+        """The log from its beginning; `live`: and on until the session ends. `LostConnection` when it breaks off."""
+
+    def outputs(self, ref: KernelRef) -> list[Output]:
+        """Every file that the session left."""
+
+    def download(self, output: Output, file: BinaryIO) -> None:
+        """Write one output's bytes to `file`; `LostConnection` when it broke off."""
+
+    def stop(self, ref: KernelRef) -> None:
+        """End the session."""
