@@ -1,0 +1,47 @@
+"""Label maps into the competition's file and back, whichever container it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lib import files
+from lib.competitions import IGNORE, Competition
+from lib.submissions import png_archive, run_table
+from lib.submissions.layout import Layout, Masks
+
+
+def suffix(competition: Competition) -> str:
+    """The file's ending: `.csv` or `.zip`."""
+    return ".csv" if competition.submission.csv else ".zip"
+
+
+def write(masks: Masks, competition: Competition, layout: Layout, path: Path) -> None:
+    """Write the competition's file, whole or not at all.
+
+    Raises `DataError` when a mask has not the size that the file needs.
+    """
+    with files.replacing(path) as file:
+        _kind(competition).write(masks, competition, layout, file)
+
+
+def read(path: Path, competition: Competition, layout: Layout) -> Iterator[tuple[str, np.ndarray]]:
+    """Every image's id and label map, (H, W) uint8; 255 where the file gives no class.
+
+    Raises `DataError` for a file that does not decode to exactly the layout's images.
+    """
+    return _kind(competition).read(path, competition, layout)
+
+
+def sent_only(labels: np.ndarray, competition: Competition) -> np.ndarray:
+    """A label map as its file can hold it: classes that are not sent become 255."""
+    keep = np.full(256, IGNORE, np.uint8)
+    keep[list(competition.sent)] = competition.sent
+    return cv2.LUT(labels, keep)
+
+
+def _kind(competition: Competition):
+    return run_table if competition.submission.csv else png_archive
