@@ -1,0 +1,82 @@
+"""Files that come and go by plain GET and PUT, without credentials: the URL itself is the permission.
+
+    url = server.urls.for_download(path, "checkpoints/best.pt")       # …/download/<token>/checkpoints/best.pt
+    token, url = server.urls.for_upload("submission.csv", length)     # …/upload/<token>
+
+A download may be asked for in parts; a token may be revoked before it was used.
+"""
+
+import hashlib
+import re
+import threading
+import uuid
+from collections.abc import Mapping
+from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import quote
+
+from .exchange import Answer, Refused
+
+
+class SignedUrls:
+    def __init__(self, base: str, folder: Path):
+        self._base, self._folder = base, folder
+        self._downloads: dict[str, Path] = {}
+        self._uploads: dict[str, tuple[Path, int]] = {}
+        self._lock = threading.Lock()
+
+    def for_download(self, path: Path, name: str) -> str:
+        token = uuid.uuid4().hex
+        with self._lock:
+            self._downloads[token] = path
+        return f"{self._base}/download/{token}/{quote(name)}"
+
+    def for_upload(self, name: str, length: int) -> tuple[str, str]:
+        """A token and the URL to PUT `length` bytes to."""
+        token = uuid.uuid4().hex
+        with self._lock:
+            self._uploads[token] = (self._folder / token / Path(name).name, length)
+        return token, f"{self._base}/upload/{token}"
+
+    def revoke(self, token: str) -> None:
+        with self._lock:
+            self._downloads.pop(token, None)
+            self._uploads.pop(token, None)
+
+    def uploaded(self, token: str) -> Path | None:
+        """The file that was PUT under this token, None before that."""
+        path, _ = self._uploads.get(token, (None, 0))
+        return path if path and path.is_file() else None
+
+    def download(self, token: str, headers: Mapping[str, str]) -> Answer:
+        """The file, or the Range of it that is asked for; If-Range with another ETag gives the whole file."""
+        path = self._downloads.get(token)
+        if path is None:
+            raise Refused(403, "The provided token has expired.")
+        if not path.is_file():
+            raise Refused(404, "The specified key does not exist.")
+        body = path.read_bytes()
+        etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+        modified = formatdate(path.stat().st_mtime, usegmt=True)
+        sent = {"ETag": etag, "Accept-Ranges": "bytes", "Last-Modified": modified}
+        wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("Range", ""))
+        if not wanted or not any(wanted.groups()) or headers.get("If-Range", etag) != etag:
+            return Answer(body, 200, "application/octet-stream", sent)
+        first, last = wanted.groups()
+        start = int(first) if first else max(0, len(body) - int(last))
+        stop = min(int(last) + 1, len(body)) if first and last else len(body)
+        if start >= stop:
+            sent["Content-Range"] = f"bytes */{len(body)}"
+            return Answer(b"", 416, "application/octet-stream", sent)
+        sent["Content-Range"] = f"bytes {start}-{stop - 1}/{len(body)}"
+        return Answer(body[start:stop], 206, "application/octet-stream", sent)
+
+    def upload(self, token: str, body: bytes) -> Answer:
+        if token not in self._uploads:
+            raise Refused(404, "The upload does not exist or has expired.")
+        path, length = self._uploads[token]
+        if len(body) != length:
+            raise Refused(400, f"Expected {length} bytes, got {len(body)}.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+        return Answer()
