@@ -33,7 +33,7 @@ from lib.errors import UsageError, guarded
 from lib.folders import Folders
 from lib.inference import restore
 from lib.inference.predict import predict
-from lib.models import build
+from lib.models import build, has_unused_parameters
 from lib.rasters import encode_png, read_image, read_labels
 from lib.reporting.overlays import overlay
 from lib.training import checkpoint, devices, ranks
@@ -110,10 +110,13 @@ def train(folders: Folders, device: str, count: int, training: list[Pair], held_
     module = Segmentation(model, competition, recipe, steps=recipe.train.epochs * steps)
     watch = Progress()
     keeper = Keeper(folders.working, watch)
+    strategy = "auto"
+    if count > 1:
+        strategy = "ddp_find_unused_parameters_true" if has_unused_parameters(model) else "ddp"
     trainer = pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=count,
-        strategy="ddp" if count > 1 else "auto",
+        strategy=strategy,
         precision=devices.precision(recipe.train, device),
         max_epochs=recipe.train.epochs,
         gradient_clip_val=recipe.train.clip or None,

@@ -7,6 +7,7 @@ outcome = finish(run)            # followed to its end, fetched, verified
 from __future__ import annotations
 
 import datetime
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,10 +27,8 @@ from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
 from lib.launching.plan import Plan, describe, write_kernel
 from lib.launching.runs import Run, runs_folder
-from lib.launching.session import Session, Status
+from lib.launching.session import KernelRef, Session, Status
 from lib.launching.show import TrainingView, talk
-
-OVER = ("complete", "failed", "stopped")
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,11 @@ def start(plan: Plan) -> Run:
     run.update(attempts=[attempt])
     try:
         ref = session.push(run.kernel, plan.timeout)
+    except Refused:
+        shutil.rmtree(run.folder)  # nothing was started
+        raise
     except SwathError as error:
-        run.update(status="failed", message=error.reason, attempts=[attempt | {"status": "refused"}])
+        run.update(status="failed", message=error.reason)
         raise
     pushed = {"ref": f"{ref.owner}/{ref.slug}", "version": ref.version, "url": ref.url, "status": "queued"}
     run.update(attempts=[attempt | pushed])
@@ -79,48 +81,52 @@ def start(plan: Plan) -> Run:
 
 def finish(run: Run) -> Outcome:
     """Follow a run to its end, fetch what it left, and write down how it went."""
-    session, ref = session_of(run), run.ref()
-    metric = run.competition.metric.label
-    with TrainingView(metric) as view:
+    session = session_of(run)
+    ref = _ref(run, session)
+    with TrainingView(run.competition.metric.label) as view:
         status = follow(session, ref, run.log, view.line)
-    return _bring_home(run, session, status)
+    run.update(log_whole=True)
+    return _bring_home(run, session, ref, status)
 
 
 def bring_home(run: Run) -> Outcome:
     """Fetch what a run has left so far, finished or not."""
     session = session_of(run)
-    status = ask(session, run.ref(), POLL_SECONDS)
-    if status.over and not run.log.is_file():
-        follow(session, run.ref(), run.log, lambda line: None)
-    return _bring_home(run, session, status)
+    ref = _ref(run, session)
+    status = ask(session, ref, POLL_SECONDS)
+    if status.over and not run.read().get("log_whole"):
+        follow(session, ref, run.log, lambda line: None)
+        run.update(log_whole=True)
+    return _bring_home(run, session, ref, status)
 
 
 def refresh(run: Run) -> Status:
     """Ask the session how it stands, and write it down."""
-    status = session_of(run).status(run.ref())
+    session = session_of(run)
+    status = session.status(_ref(run, session))
     _note(run, status)
     return status
 
 
 def print_log(run: Run, live: bool, out: TextIO) -> None:
     """Print a run's log: the one at home when it is whole, else the session's, with `live` to its end."""
-    if run.read()["status"] in OVER and run.log.is_file():
+    if run.read().get("log_whole"):
         out.write(run.log.read_text(encoding="utf-8"))
         return
+    session = session_of(run)
+    ref = _ref(run, session)
     if live:
         with tempfile.TemporaryDirectory() as folder:
-            status = follow(
-                session_of(run), run.ref(), Path(folder) / "log.txt", lambda line: print(line, file=out, flush=True)
-            )
-        _note(run, status)
+            _note(run, follow(session, ref, Path(folder) / "log.txt", lambda line: print(line, file=out, flush=True)))
         return
-    for record in session_of(run).logs(run.ref(), live=False):
+    for record in session.logs(ref, live=False):
         out.write(record.data)
 
 
 def stop(run: Run) -> Status:
     """End a run's session, after fetching what it has left so far; a run that is over stays as it is."""
-    session, ref = session_of(run), run.ref()
+    session = session_of(run)
+    ref = _ref(run, session)
     status = session.status(ref)
     if not status.over:
         if run.read()["place"] == "kaggle":
@@ -152,8 +158,17 @@ def rehearse_model(plan: Plan) -> None:
         )
 
 
-def _bring_home(run: Run, session: Session, status: Status) -> Outcome:
-    ref = run.ref()
+def _ref(run: Run, session: Session) -> KernelRef:
+    """The run's kernel. A launcher that was killed while it pushed did not hear the version: the server has it."""
+    last = run.read()["attempts"][-1]
+    if last["version"] is None and isinstance(session, KaggleSession):
+        ref = session.find(last["ref"].split("/")[1])
+        if ref is not None:
+            run.update(attempts=[last | {"version": ref.version, "url": ref.url}])
+    return run.ref()
+
+
+def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> Outcome:
     with Progress(
         TextColumn("fetching {task.description}"),
         BarColumn(),

@@ -165,26 +165,32 @@ class KaggleSession:
         with translated(f"deleting {ref}"):
             self.api.kernels_delete(f"{ref.owner}/{ref.slug}", no_confirm=True)
 
-    def _recorded(self, slug: str, lost: LostConnection) -> KernelRef:
-        """What the server has of a push whose answer was lost. The slug is fresh, so version 1 is this push."""
+    def find(self, slug: str) -> KernelRef | None:
+        """The newest version that the server has of the user's kernel; None when it has no such kernel."""
         from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelRequest
 
         request = ApiGetKernelRequest()
         request.user_name, request.kernel_slug = self.owner, slug
         try:
-            with translated("asking what Kaggle has"), session_of(self.api) as client:
+            with translated(f"asking for the kernel {slug}"), session_of(self.api) as client:
                 answer = client.kernels.kernels_api_client.get_kernel(request)
+        except Failed:
+            return None
+        version = answer.metadata.current_version_number or 1
+        return KernelRef(self.owner, slug, version, f"https://www.kaggle.com/code/{self.owner}/{slug}")
+
+    def _recorded(self, slug: str, lost: LostConnection) -> KernelRef:
+        """What the server has of a push whose answer was lost. The slug is fresh, so version 1 is this push."""
+        try:
+            ref = self.find(slug)
         except LostConnection:
             raise Failed(
                 f"{lost.reason}, and Kaggle cannot be asked whether it has the kernel {slug}",
-                f"look before pushing again, a second push is a second session: https://www.kaggle.com/code/{self.owner}/{slug}",
+                f"ask before pushing again, because a second push is a second session: python launch.py status {slug}",
             ) from None
-        except Failed:
-            raise Refused(
-                f"{lost.reason}; Kaggle has no kernel {slug}, so nothing was started", "launch again"
-            ) from None
-        version = answer.metadata.current_version_number or 1
-        return KernelRef(self.owner, slug, version, f"https://www.kaggle.com/code/{self.owner}/{slug}")
+        if ref is None:
+            raise Refused(f"{lost.reason}; Kaggle has no kernel {slug}, so nothing was started", "launch again")
+        return ref
 
 
 def _ref(answer: Any, owner: str, slug: str) -> KernelRef:

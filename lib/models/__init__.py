@@ -3,7 +3,7 @@
 model = build(recipe.model, classes=6)        # Segmenter: uint8 RGB in, logits at the same size out
 """
 
-from lib.models.build import build
+from lib.models.build import build, has_unused_parameters
 from lib.models.segmenter import Segmenter
 
-__all__ = ["Segmenter", "build"]
+__all__ = ["Segmenter", "build", "has_unused_parameters"]

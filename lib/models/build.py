@@ -47,6 +47,7 @@ def build(recipe: ModelRecipe, classes: int, pretrained: bool = True) -> Segment
             encoder_weights=True if download else None,
             in_channels=3,
             classes=classes,
+            **({"decoder_channels": recipe.decoder_channels} if recipe.decoder_channels else {}),
         )
     except (OSError, RuntimeError, ImportError, LookupError) as error:
         if download and not isinstance(error, LookupError):
@@ -57,6 +58,20 @@ def build(recipe: ModelRecipe, classes: int, pretrained: bool = True) -> Segment
     except (ValueError, TypeError, AssertionError) as error:
         raise UsageError(f"{recipe.architecture} cannot be built on {recipe.encoder}: {_first_line(error)}") from error
     return Segmenter(net).to(memory_format=torch.channels_last)
+
+
+def has_unused_parameters(model: Segmenter) -> bool:
+    """Whether some weights take no part in the output: ranks that share a step must know.
+
+    Some timm encoders keep stages that a decoder does not read. The model is left as it was.
+    """
+    training = model.training
+    model.eval()  # a pass that must not touch batch-norm statistics
+    model(torch.zeros(1, 3, 64, 64)).sum().backward()
+    unused = any(parameter.grad is None for parameter in model.parameters() if parameter.requires_grad)
+    model.zero_grad(set_to_none=True)
+    model.train(training)
+    return unused
 
 
 def _reachable() -> bool:

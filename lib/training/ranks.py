@@ -1,6 +1,9 @@
 """Starts the ranks of a run: this process alone, or one process a GPU through `torch.distributed.run`.
 
-Ranks are fresh processes, never forks: a fork after CUDA was initialised breaks.
+Ranks are fresh processes, never forks: a fork after CUDA was initialised breaks. Run as a program, this module is
+torchrun without its own traceback about a rank that has already said what was wrong:
+
+    python -m lib.training.ranks --standalone --nproc-per-node=2 kernels/train.py
 """
 
 from __future__ import annotations
@@ -32,10 +35,26 @@ def start(script: Path, count: int) -> int:
 
     A rank that fails ends the others. Signals are passed on.
     """
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", str(script)]
+    command = [sys.executable, "-m", "lib.training.ranks", "--standalone", f"--nproc-per-node={count}", str(script)]
     cores = max(1, (os.cpu_count() or 1) // count)
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(cores))}
     with subprocess.Popen(command, env=environment) as process:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda caught, frame: process.send_signal(caught))
         return process.wait()
+
+
+def main() -> None:
+    """torchrun; a failed rank's exit code is this program's."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    try:
+        torchrun(sys.argv[1:])
+    except ChildFailedError as error:
+        code = error.get_first_failure()[1].exitcode
+        sys.exit(code if code > 0 else 1)
+
+
+if __name__ == "__main__":
+    main()

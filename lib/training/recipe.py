@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from lib.errors import UsageError
 from lib.validation import Strict, closest, validated
@@ -36,6 +36,14 @@ class ModelRecipe(Strict):
     """Any timm model that gives features: resnet50, convnext_tiny, mobilenetv3_small_100, …"""
     weights: str = "imagenet"
     """`imagenet`: timm's pretrained weights, from the hub. `none`: random. Or a checkpoint's path."""
+    decoder_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)] | None = None
+    """Channels of the five decoder stages of unet, unetplusplus and manet, deepest first. Default: theirs."""
+
+    @model_validator(mode="after")
+    def _decoder_fits(self) -> ModelRecipe:
+        if self.decoder_channels and self.architecture not in ("unet", "unetplusplus", "manet"):
+            raise ValueError(f"decoder_channels goes with unet, unetplusplus and manet, not with {self.architecture}")
+        return self
 
 
 class DataRecipe(Strict):

@@ -1,0 +1,108 @@
+"""What the tests share: the programs run as a user runs them, the sample's scenes, one real training run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lib.competitions import load
+from lib.data import sample
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+TINY = ("--set", "train.epochs=1", "--set", "train.steps=2", "--set", "data.crop=64")
+"""Settings that train for a moment: enough to write every output."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """Runs `launch.py` and `submit.py` in processes of their own, with folders of their own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    def __call__(self, *words: object, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run `python WORDS` and assert its exit code; no traceback, ever."""
+        done = subprocess.run(
+            [sys.executable, *map(str, words)],
+            cwd=PROJECT,
+            env={**self.environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        said = f"{' '.join(map(str, words))}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, said
+        assert done.returncode == code, said
+        return done
+
+    def json(self, *words: object, code: int = 0, **more: str):
+        """The one JSON document that a command prints with --json."""
+        return json.loads(self(*words, "--json", code=code, **more).stdout)
+
+    def start(self, *words: object, **more: str) -> subprocess.Popen[str]:
+        """Start a command and return at once."""
+        return subprocess.Popen(
+            [sys.executable, *map(str, words)],
+            cwd=PROJECT,
+            env={**self.environment, **more},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def program_in(folder: Path, cache: Path, **more: str) -> Program:
+    """A program whose runs, home and credentials are under `folder`: nothing of the developer's own is seen."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KAGGLE_", "SWATH_"))}
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    own = {"HOME": str(home), "SWATH_RUNS": str(folder / "runs"), "SWATH_CACHE": str(cache), "COLUMNS": "200"}
+    return Program(folder, clean | own | more)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def scenes(cache) -> Path:
+    """The sample's data root."""
+    return sample.build(cache)
+
+
+@pytest.fixture(scope="session")
+def competition():
+    return load("sample")
+
+
+@pytest.fixture
+def program(tmp_path, cache) -> Program:
+    return program_in(tmp_path, cache)
+
+
+@pytest.fixture(scope="session")
+def main_job(tmp_path_factory, cache) -> tuple[Program, dict, str]:
+    """`python launch.py`, for real and in full: the program, the run's JSON document, what it said on stderr."""
+    program = program_in(tmp_path_factory.mktemp("main"), cache)
+    done = program("launch.py", "--json")
+    return program, json.loads(done.stdout), done.stderr
+
+
+@pytest.fixture(scope="session")
+def submission(main_job) -> tuple[Program, dict]:
+    """`python submit.py` after the main job: the program and its JSON document."""
+    program, _, _ = main_job
+    return program, program.json("submit.py")
