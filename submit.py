@@ -185,8 +185,8 @@ def predicted(
     from lib.inference.folder import predict_folder, turns_named
     from lib.launching.runs import finished
     from lib.launching.show import track
+    from lib.models import checkpoint
     from lib.submissions.job import job_for
-    from lib.training import checkpoint
 
     turns_named(tta)
     run = finished(name)

@@ -33,10 +33,10 @@ from lib.errors import UsageError, guarded
 from lib.folders import Folders
 from lib.inference import restore
 from lib.inference.predict import predict
-from lib.models import build, has_unused_parameters
+from lib.models import build, checkpoint, has_unused_parameters
 from lib.rasters import encode_png, read_image, read_labels
 from lib.reporting.overlays import overlay
-from lib.training import checkpoint, devices, ranks
+from lib.training import devices, ranks
 from lib.training.callbacks import Keeper, Progress
 from lib.training.loop import Segmentation
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from lib.competitions import Competition, parse
 from lib.errors import UsageError
-from lib.training.recipe import Recipe
+from lib.recipe import Recipe
 from lib.validation import validated
 
 PROJECT = Path(__file__).resolve().parents[1]

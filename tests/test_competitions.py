@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lib.competitions import available, find_pairs, load, patterns
 from lib.errors import DataError, UsageError
-from lib.training.recipe import resolve
+from lib.recipe import resolve
 
 SAMPLE = Path(__file__).parents[1] / "lib" / "competitions" / "sample.toml"
 

@@ -16,7 +16,7 @@ from lib.data.splits import split
 from lib.errors import DataError
 from lib.folders import Folders
 from lib.rasters import encode_png, read_labels
-from lib.training.recipe import resolve
+from lib.recipe import resolve
 
 
 def pairs_named(*names: str, group=lambda name: name) -> list[Pair]:

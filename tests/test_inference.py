@@ -12,7 +12,7 @@ from lib.inference.predict import predict
 from lib.inference.tta import ORIENTATIONS
 from lib.inference.windows import FLOOR, starts, weights
 from lib.models import build
-from lib.training.recipe import ModelRecipe, resolve
+from lib.recipe import ModelRecipe, resolve
 
 
 @given(st.integers(1, 400), st.integers(1, 200), st.floats(0, 0.9))

@@ -9,13 +9,12 @@ import torch
 
 from lib.competitions import IGNORE, load
 from lib.errors import Failed, UsageError
-from lib.models import build, has_unused_parameters
-from lib.training import checkpoint
+from lib.models import build, checkpoint, has_unused_parameters
+from lib.progress import line, parse
+from lib.recipe import ModelRecipe, Recipe, TrainRecipe, resolve
 from lib.training.devices import _runs
 from lib.training.loop import rate
 from lib.training.losses import Loss
-from lib.training.progress import line, parse
-from lib.training.recipe import ModelRecipe, Recipe, TrainRecipe, resolve
 from tests.conftest import PROJECT
 
 SMALL = {"encoder": "mobilenetv3_small_050", "weights": "none", "decoder_channels": (32, 16, 16, 16, 8)}
@@ -70,7 +69,7 @@ def test_encoders_that_cannot_be(recipe, said):
 
 def test_pretrained_weights_that_do_not_arrive_are_an_error(tmp_path):
     """In a process whose hub is off and whose cache is empty: an error that says what to do, never random weights."""
-    code = "from lib.errors import guarded\nfrom lib.models import build\nfrom lib.training.recipe import ModelRecipe\n"
+    code = "from lib.errors import guarded\nfrom lib.models import build\nfrom lib.recipe import ModelRecipe\n"
     code += "guarded(lambda: print(build(ModelRecipe(encoder='resnet18'), 3)))()"
     done = subprocess.run(
         [sys.executable, "-c", code],

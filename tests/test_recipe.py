@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from lib.errors import UsageError
-from lib.training.recipe import Recipe, from_environment, parse_setting, resolve
+from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from tests.conftest import PROJECT
 
 
@@ -80,7 +80,7 @@ def test_recipe_and_launching_import_neither_torch_nor_numpy():
     assert len(modules) > 10
     code = "import importlib, sys\n"
     code += f"for name in {modules}: importlib.import_module('lib.launching.' + name)\n"
-    code += "import launch, lib.training.recipe\n"
+    code += "import launch, lib.recipe\n"
     code += "print([name for name in ('torch', 'numpy', 'cv2', 'kaggle', 'timm') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

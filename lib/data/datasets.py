@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, Sampler
 from lib.competitions import Competition, Pair
 from lib.data.augment import training_transform
 from lib.rasters import header_size, read_image, read_labels
-from lib.training.recipe import Recipe
+from lib.recipe import Recipe
 
 
 class TrainingCrops(Dataset):

@@ -19,8 +19,8 @@ from lib.errors import UsageError
 from lib.inference.predict import predict
 from lib.inference.restore import restore
 from lib.inference.tta import ORIENTATIONS
+from lib.models.checkpoint import Checkpoint
 from lib.rasters import read_image, read_prediction, write_labels
-from lib.training.checkpoint import Checkpoint
 from lib.validation import closest
 
 INDEX = "predictions.json"

@@ -14,7 +14,7 @@ from lib.data.datasets import to_working_size
 from lib.inference.tta import ORIENTATIONS
 from lib.inference.windows import starts, weights
 from lib.models import Segmenter
-from lib.training.recipe import Recipe
+from lib.recipe import Recipe
 
 
 def predict(model: Segmenter, image: np.ndarray, recipe: Recipe, tta: str | None = None) -> np.ndarray:

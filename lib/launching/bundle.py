@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lib.errors import Refused
 from lib.folders import PROJECT
-from lib.training.recipe import Recipe
+from lib.recipe import Recipe
 
 LIMIT = 900_000
 """Largest kernel file that is pushed. Kaggle refuses 1 MB: "The kernel source must be less than 1 megabytes"."""

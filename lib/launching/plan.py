@@ -22,7 +22,7 @@ from lib.folders import PROJECT
 from lib.launching import durations
 from lib.launching.accelerators import Accelerator, accelerator
 from lib.launching.bundle import Bundle, pack
-from lib.training.recipe import Recipe, from_environment, parse_setting, resolve
+from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
 
 Place = Literal["local", "kaggle"]

@@ -14,8 +14,8 @@ from rich.progress import track as progress_bar
 from rich.spinner import Spinner
 from rich.text import Text
 
+from lib import progress
 from lib.launching import durations
-from lib.training import progress
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -10,7 +10,7 @@ import torch
 
 from lib.errors import guarded
 from lib.models.build import build
-from lib.training.recipe import Recipe
+from lib.recipe import Recipe
 
 
 @guarded

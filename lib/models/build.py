@@ -9,7 +9,7 @@ import torch
 
 from lib.errors import Failed, UsageError
 from lib.models.segmenter import Segmenter
-from lib.training.recipe import ModelRecipe
+from lib.recipe import ModelRecipe
 from lib.validation import closest
 
 OFFLINE = (

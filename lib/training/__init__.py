@@ -1,4 +1,1 @@
-"""The recipe, the loss, the loop, checkpoints, and the ranks that share a step.
-
-`lib.training.recipe` alone imports neither torch nor numpy.
-"""
+"""The loop, the loss, what a run says and keeps, the devices, and the ranks that share a step."""

@@ -14,9 +14,9 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from lib import files
+from lib import files, progress
+from lib.models import checkpoint
 from lib.scoring import Score
-from lib.training import checkpoint, progress
 from lib.training.loop import Segmentation
 
 EVERY = 2.0

@@ -8,7 +8,7 @@ import platform
 import torch
 
 from lib.errors import Refused
-from lib.training.recipe import TrainRecipe
+from lib.recipe import TrainRecipe
 
 
 def describe() -> list[str]:

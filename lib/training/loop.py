@@ -13,10 +13,10 @@ from lib.competitions import Competition
 from lib.inference import restore
 from lib.inference.predict import predict
 from lib.models import Segmenter
+from lib.recipe import Recipe
 from lib.scoring import Score, confusion_with_none, score
 from lib.scoring.confusion import areas_of
 from lib.training.losses import Loss
-from lib.training.recipe import Recipe
 
 
 class Segmentation(pl.LightningModule):

@@ -7,7 +7,7 @@ from segmentation_models_pytorch.losses import DiceLoss
 from torch import nn
 
 from lib.competitions import IGNORE
-from lib.training.recipe import TrainRecipe
+from lib.recipe import TrainRecipe
 
 
 class Loss(nn.Module):

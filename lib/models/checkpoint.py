@@ -18,8 +18,9 @@ from safetensors.torch import save as to_bytes
 from lib import files
 from lib.competitions import Competition
 from lib.errors import Failed, UsageError
-from lib.models import Segmenter, build
-from lib.training.recipe import Recipe
+from lib.models.build import build
+from lib.models.segmenter import Segmenter
+from lib.recipe import Recipe
 
 
 @dataclass(frozen=True)
