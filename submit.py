@@ -54,13 +54,13 @@ def submit(
     """Predict, encode, check and score."""
     if context.invoked_subcommand:
         return
-    from lib.inference.folder import saved
     from lib.launching import ledger
+    from lib.rasters import masks_in
     from lib.submissions.job import make_file
     from lib.submissions.report import file_lines, score_lines
 
     found, job, folder = predicted(run, competition, data, tta, None)
-    made = make_file(job, saved(folder, job.competition), found.folder)
+    made = make_file(job, masks_in(folder, job.competition), found.folder)
     ledger.remember(found, made)
     say(made | {"run": found.id}, as_json, [*file_lines(made), *(score_lines(made["score"]) if made["score"] else [])])
     if made["problems"]:
@@ -84,13 +84,13 @@ def predict(
 @app.command()
 def encode(masks: MasksIn, out: OutFile, competition: Name = None, data: Data = None, sample: Sample = None) -> None:
     """Make the competition's file from a folder of masks."""
-    from lib.inference.folder import images_in, saved
+    from lib.rasters import images_in, masks_in
     from lib.submissions import write
     from lib.submissions.job import layout_for
 
     described = named(competition)
     layout = layout_for(described, data, sample, images=images_in(masks))
-    write(saved(masks, described), described, layout, out)
+    write(masks_in(masks, described), described, layout, out)
     print(f"{out}: {len(layout.rows)} rows for {len(layout.images)} images")
     next_step(f"python submit.py check {out} -c {described.name} --masks {masks}")
 
@@ -119,13 +119,13 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say what a competition would refuse in a file, anyone's file."""
-    from lib.inference.folder import saved
+    from lib.rasters import masks_in
     from lib.submissions import check as check_file
     from lib.submissions.job import layout_for
 
     described = named(competition)
     layout = layout_for(described, data, sample)
-    problems = check_file(file, described, layout, saved(masks, described) if masks else None)
+    problems = check_file(file, described, layout, masks_in(masks, described) if masks else None)
     right = [f"{file}: {len(layout.rows)} rows for {len(layout.images)} images, nothing wrong"]
     say({"file": str(file), "problems": problems}, as_json, [f"wrong: {problem}" for problem in problems] or right)
     if problems:

@@ -10,17 +10,16 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lib import files
-from lib.competitions import Competition, Pair
+from lib.competitions import Pair
 from lib.errors import UsageError
 from lib.inference.predict import predict
 from lib.inference.restore import restore
 from lib.inference.tta import ORIENTATIONS
 from lib.models.checkpoint import Checkpoint
-from lib.rasters import read_image, read_prediction, write_labels
+from lib.rasters import read_image, write_labels
 from lib.validation import closest
 
 INDEX = "predictions.json"
@@ -65,22 +64,3 @@ def turns_named(tta: str | None) -> None:
     """Raise `UsageError` for a word that names no set of orientations."""
     if tta is not None and tta not in ORIENTATIONS:
         raise UsageError(f"--tta {tta}: there is no such set of orientations", closest(tta, list(ORIENTATIONS)))
-
-
-def saved(folder: Path, competition: Competition) -> Callable[[str], np.ndarray]:
-    """Label maps of a folder by image id."""
-
-    def masks(image: str) -> np.ndarray:
-        return read_prediction(folder / f"{image}.png", competition)
-
-    return masks
-
-
-def images_in(folder: Path) -> list[str]:
-    """Ids of the label maps in a folder, sorted."""
-    found = sorted(path.stem for path in folder.glob("*.png")) if folder.is_dir() else []
-    if not found:
-        raise UsageError(
-            f"{folder} holds no masks", "index PNGs named ID.png, as `python submit.py predict` writes them"
-        )
-    return found

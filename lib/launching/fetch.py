@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from lib import files
 from lib.errors import Failed
@@ -115,7 +115,7 @@ def _is_right(path: Path, expected: dict | None) -> bool:
 def _attempts() -> Retrying:
     return Retrying(
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(initial=FIRST_PAUSE, max=20),
+        wait=wait_exponential(multiplier=FIRST_PAUSE, max=20) + wait_random(0, FIRST_PAUSE),
         retry=retry_if_exception_type(LostConnection),
         reraise=True,
     )

@@ -75,6 +75,8 @@ class KaggleSession:
                 answer = api.kernels_push(str(folder), timeout=timeout)
         except LostConnection as error:
             return self._recorded(slug, error)
+        except Failed as error:
+            raise Refused(error.reason, error.hint) from None
         if answer.error:
             raise Refused(f"Kaggle refused the push: {answer.error}", _fix(answer.error))
         ref = _ref(answer, self.owner, slug)

@@ -8,7 +8,7 @@ write_colours(path, labels, competition)       # colour PNG
 
 from lib.rasters.coding import Coding, colours, from_pixels, values
 from lib.rasters.images import header_size, read_image
-from lib.rasters.masks import encode_png, read_labels, read_prediction, write_colours, write_labels
+from lib.rasters.masks import encode_png, images_in, masks_in, read_labels, read_prediction, write_colours, write_labels
 
 __all__ = [
     "Coding",
@@ -16,6 +16,8 @@ __all__ = [
     "encode_png",
     "from_pixels",
     "header_size",
+    "images_in",
+    "masks_in",
     "read_image",
     "read_labels",
     "read_prediction",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 
 from lib import files
 from lib.competitions import Competition
-from lib.errors import DataError
+from lib.errors import DataError, UsageError
 from lib.rasters.coding import Coding, colours, from_pixels, values
 from lib.rasters.images import AGAIN, decode, open_header
 
@@ -32,6 +33,21 @@ def read_prediction(path: Path, competition: Competition) -> np.ndarray:
         kind = "colour" if header.mode in ("RGB", "RGBA") else "index"
     pixels = read_pixels(path, colour=kind == "colour")
     return from_pixels(pixels, Coding.of_prediction(competition, kind), source=path)
+
+
+def masks_in(folder: Path, competition: Competition) -> Callable[[str], np.ndarray]:
+    """The predicted masks of a folder, `ID.png` each, as a function of the image's id."""
+    return lambda image: read_prediction(folder / f"{image}.png", competition)
+
+
+def images_in(folder: Path) -> list[str]:
+    """Ids of the masks in a folder, sorted; `UsageError` when it holds none."""
+    found = sorted(path.stem for path in folder.glob("*.png")) if folder.is_dir() else []
+    if not found:
+        raise UsageError(
+            f"{folder} holds no masks", "index PNGs named ID.png, as `python submit.py predict` writes them"
+        )
+    return found
 
 
 def read_pixels(path: Path, colour: bool) -> np.ndarray:

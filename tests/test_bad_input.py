@@ -1,0 +1,173 @@
+"""What a wrong word, folder or file gets: a sentence, a next step, an exit code, nothing half-written."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from lib import files
+from lib.rasters import encode_png
+from tests.conftest import TINY
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said", "hint"),
+    [
+        (("-c", "dubia"), 2, "there is no competition 'dubia'", "did you mean dubai?"),
+        (("-c", "nowhere/own.toml"), 2, "the competition file nowhere/own.toml does not exist", "deepglobe"),
+        (("--gpu", "t4"), 2, "there is no accelerator 't4'", "did you mean t4x2?"),
+        (("--gpu", "v100"), 2, "there is no accelerator 'v100'", "none, t4x2, p100"),
+        (("--on", "mars"), 2, "--on mars: there is no such place", "local, kaggle"),
+        (("--on", "local", "--gpu", "t4x2"), 2, "--gpu t4x2 is Kaggle's", "uses the GPUs it finds"),
+        (("--kernel", "predikt"), 2, "there is no such kernel", "train"),
+        (("--set", "train.epoch=3"), 2, "train.epoch: unknown recipe key", "did you mean train.epochs?"),
+        (("--set", "train.epochs=many"), 2, "train.epochs: found 'many'", ""),
+        (("--recipe", "nowhere.toml"), 2, "nowhere.toml does not exist", ""),
+        (("--timeout", "soon"), 2, "'soon' is not a duration", "11h30m"),
+        (("-c", "dubai"), 2, "dubai needs its data; it is on Kaggle: https://", "--data DIR"),
+        (("-c", "dubai", "--data", "nowhere"), 2, "the data folder nowhere does not exist", "--data DIR"),
+        (("--data", "lib"), 2, "sample makes its own scenes", "leave --data out"),
+        (("--gpu", "t4x2", "--data", "lib"), 2, "--data is for runs on this machine", ""),
+        (("--gpu", "t4x2", "--no-internet"), 3, "pretrained weights come from the internet", "model.weights=none"),
+        (("--gpu", "t4x2", "--set", "model.weights=best.safetensors"), 2, "is a file of this machine", "/kaggle/input"),
+        (("status",), 2, "there are no runs in", "python launch.py"),
+        (("fetch", "0000"), 2, "there are no runs in", "python launch.py"),
+        (("--no-such-flag",), 2, "No such option", ""),
+    ],
+)
+def test_wrong_words_of_launch(program, words, code, said, hint):
+    done = (
+        program("launch.py", *words, "--json", code=code)
+        if said != "No such option"
+        else program("launch.py", *words, code=code)
+    )
+    assert said in done.stderr
+    assert hint in done.stderr
+    if done.stdout:
+        document = json.loads(done.stdout)
+        assert said in document["error"]
+        assert document["exit_code"] == code
+    assert not program.runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 2, "there is no finished run yet"),
+        (("check", "file.csv", "-c", "sample"), 2, "file.csv does not exist"),
+        (("check", "README.md", "-c", "dubai"), 2, "nobody said which images the file is for"),
+        (("score", "file.csv", "--truth", "nowhere", "-c", "sample"), 2, "the truth folder nowhere does not exist"),
+        (("encode", "nowhere", "-c", "sample", "--out", "x.csv"), 2, "nowhere holds no masks"),
+        (("decode", "LICENSE", "-c", "sample", "--out", "x"), 1, "the id "),
+        (("--tta", "d5"), 2, "--tta d5: there is no such set of orientations"),
+    ],
+)
+def test_wrong_words_of_submit(program, words, code, said):
+    assert said in program("submit.py", *words, code=code).stderr
+
+
+@pytest.fixture
+def folder(scenes, tmp_path):
+    """A small data root of one's own, in the sample's layout, and its competition file."""
+    root = tmp_path / "field"
+    for number, path in enumerate(sorted((scenes / "train").glob("*_sat.png"))[:5]):
+        for kind in ("sat", "mask"):
+            files.write(
+                root / "train" / f"{number}_{kind}.png", path.with_name(path.name.replace("sat", kind)).read_bytes()
+            )
+    text = (files.Path(__file__).parents[1] / "lib/competitions/sample.toml").read_text()
+    own = tmp_path / "field.toml"
+    own.write_text(text.replace('name = "sample"', 'name = "field"').replace("built_in = true", ""))
+    return root, own
+
+
+def remove(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "code", "said"),
+    [
+        ("3_mask.png", remove, 1, "3_sat.png has no mask: train/3_mask.png is missing"),
+        ("3_sat.png", remove, 1, "3_mask.png is a mask without an image"),
+    ],
+)
+def test_a_folder_with_a_hole_is_refused_before_anything_starts(program, folder, name, change, code, said):
+    root, own = folder
+    change(root / "train" / name)
+    assert said in program("launch.py", "-c", own, "--data", root, code=code).stderr
+    assert not program.runs.exists()
+
+
+def test_a_folder_without_images(program, folder, tmp_path):
+    _, own = folder
+    (tmp_path / "empty").mkdir()
+    done = program("launch.py", "-c", own, "--data", tmp_path / "empty", code=2)
+    assert "no image under" in done.stderr
+    assert "the folder holds nothing" in done.stderr
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def shrink(path):
+    path.write_bytes(encode_png(np.zeros((5, 7, 3), np.uint8)))
+
+
+def smudge(path):
+    picture = np.zeros((281, 313, 3), np.uint8)
+    picture[9, 8] = (255, 0, 0)
+    path.write_bytes(encode_png(picture))
+
+
+def test_bad_pixels_stop_the_run_at_once_and_all_of_them_are_named(program, folder):
+    """One run, three bad files: each in a sentence of its own."""
+    root, own = folder
+    cut(root / "train" / "1_sat.png")
+    shrink(root / "train" / "2_mask.png")
+    smudge(root / "train" / "0_mask.png")
+    done = program("launch.py", "-c", own, "--data", root, *TINY, code=1)
+    assert "1_sat.png is cut short" in done.stderr
+    assert "2_sat.png is 269x301 (width x height), its mask 2_mask.png is 7x5 (width x height)" in done.stderr
+    assert "0_mask.png: colour #FF0000 is no class's (0.00% of the pixels, first at row 9, column 8)" in done.stderr
+    assert "failed (the kernel ended with exit code 1)" in done.stdout
+    assert "epoch" not in done.stderr.split("data:")[1]
+
+
+def test_a_checkpoint_of_another_competition(submission, folder):
+    program, made = submission
+    root, own = folder
+    done = program("submit.py", "-c", own, "--data", root, code=2)
+    assert "was trained for 'sample'" in done.stderr
+    assert "not for 'field'" in done.stderr
+    assert made["run"] in str(sorted(program.runs.iterdir()))
+
+
+def test_a_run_is_named_by_a_part_and_an_unclear_part_is_refused(submission):
+    program, made = submission
+    assert program.json("launch.py", "status", made["run"][-4:])["id"] == made["run"]
+    twin = program.runs / (made["run"][:-1] + "z")
+    shutil.copytree(program.runs / made["run"], twin, ignore=shutil.ignore_patterns("session", "outputs"))
+    try:
+        done = program("launch.py", "status", made["run"][:-1], code=2)
+        assert "fits 2 runs" in done.stderr
+        assert "there is no run 'zzz'" in program("launch.py", "status", "zzz", code=2).stderr
+        assert "has brought no checkpoint home" in program("submit.py", "--run", twin.name, code=2).stderr
+    finally:
+        shutil.rmtree(twin)
+
+
+def test_a_damaged_run_file(program):
+    files.write(program.runs / "20260101-000000-sample-0000" / "run.json", '{"id": ')
+    assert "run.json cannot be read" in program("launch.py", "status", code=1).stderr
+
+
+def test_weights_that_cannot_come(program, tmp_path):
+    """The hub is off and its cache empty: the run fails with the way out, and trains nothing."""
+    hub = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+    done = program("launch.py", "--set", "model.weights=imagenet", *TINY, code=1, **hub)
+    assert "the pretrained weights of mobilenetv3_small_100 did not load" in done.stderr
+    assert "--set model.weights=none" in done.stderr
+    assert not list(program.runs.glob("*/outputs/checkpoints/*"))
