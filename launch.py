@@ -39,22 +39,24 @@ def launch(
     internet: options.Internet = None,
     timeout: options.Timeout = None,
     detach: options.Detach = False,
-    dry_run: options.DryRun = False,
+    dry: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Start a run."""
     if context.invoked_subcommand:
         return
-    from lib.launching import flow, report
-    from lib.launching.plan import Request, make_plan
+    from lib.launching import report
+    from lib.launching.plan import Request, dry_run, make_plan
 
     request = Request(competition, kernel, on, gpu, data, tuple(settings or ()), recipe, internet, timeout)
     plan = make_plan(request)
-    if dry_run:
-        folder = flow.dry_run(plan)
+    if dry:
+        folder = dry_run(plan)
         say(report.plan_document(plan, folder), as_json, report.plan_lines(plan, folder))
         next_step("the same command without --dry-run")
         return
+    from lib.launching import flow
+
     report.show_start(plan)
     run = flow.start(plan)
     report.show_pushed(run)

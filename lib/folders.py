@@ -27,6 +27,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SWATH_CACHE", PROJECT / "cache"))
 
 
+def runs_folder() -> Path:
+    """Where runs are kept, at home: `runs/` beside launch.py, or `SWATH_RUNS`."""
+    return Path(os.environ.get("SWATH_RUNS", PROJECT / "runs"))
+
+
 @dataclass(frozen=True)
 class Folders:
     """The folders of the session that this process runs in."""

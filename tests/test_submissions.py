@@ -111,7 +111,7 @@ def swap(rows):
         (lambda rows: rows[1].append("more"), "line 2 has 3 fields instead of 2"),
         (lambda rows: rows[1].__setitem__(1, "1 2 3"), "im_0_0: '1 2 3' has 3 numbers"),
         (lambda rows: rows[1].__setitem__(1, "19 3"), "im_0_0: '19 3' ends at pixel 21 of an image of 20 pixels"),
-        (lambda rows: rows[1].__setitem__(1, "1 20"), "claims"),
+        (lambda rows: rows[1].__setitem__(1, "1 20"), "both claim pixels of im_0"),
         (lambda rows: rows[1].__setitem__(1, ""), "pixels decode to another class than the mask has"),
         (lambda rows: rows.clear(), "the columns are missing"),
     ],

@@ -20,13 +20,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from lib import files
 from lib.errors import Refused, SwathError, UsageError
 from lib.folders import PROJECT
-from lib.launching import credentials, runs
+from lib.launching import runs
 from lib.launching.fetch import Fetched, fetch
 from lib.launching.follow import POLL_SECONDS, ask, follow
 from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
-from lib.launching.plan import Plan, describe, write_kernel
-from lib.launching.runs import Run, runs_folder
+from lib.launching.plan import Plan, describe, new_id, write_kernel
+from lib.launching.runs import Run
 from lib.launching.session import KernelRef, Session, Status
 from lib.launching.show import TrainingView, talk
 
@@ -42,21 +42,13 @@ class Outcome:
     fetched: Fetched
 
 
-def dry_run(plan: Plan) -> Path:
-    """Write the exact folder that a push would send, and nothing else; returns it."""
-    found = credentials.source()
-    folder = runs_folder() / "dry-run" / "kernel"
-    write_kernel(plan, folder, runs.new_id(plan.competition.name), found.owner if found else None)
-    return folder
-
-
 def start(plan: Plan) -> Run:
     """Push the plan's bundle; the run's folder exists before, and says so when the push is refused."""
     kaggle = KaggleSession() if plan.place == "kaggle" else None
     owner = kaggle.owner if kaggle else "local"
     if kaggle:
         rehearse_model(plan)
-    run_id = runs.new_id(plan.competition.name)
+    run_id = new_id(plan.competition.name)
     run = runs.create(
         run_id,
         describe(plan) | {"created": _now(), "status": "queued", "attempts": [], "metrics": None, "submissions": []},

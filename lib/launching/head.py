@@ -24,10 +24,10 @@ def session_root() -> Path:
 
 def unpack(folder: Path) -> None:
     """Write the payload's files into `folder`, after checking that none of it was lost."""
-    archive = base64.b85decode("".join(PAYLOAD.split()))
+    archive = base64.b64decode(PAYLOAD)
     if hashlib.sha256(archive).hexdigest() != SHA256:
         sys.exit("error: this file's payload is damaged: its SHA-256 is not the one in its head")
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:xz") as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:bz2") as tar:
         tar.extractall(folder, filter="data")
 
 

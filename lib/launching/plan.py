@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +20,8 @@ from lib import files
 from lib.competitions import Competition, find_pairs, parse
 from lib.competitions.loader import find as find_competition
 from lib.errors import Refused, UsageError
-from lib.folders import PROJECT
-from lib.launching import durations
+from lib.folders import PROJECT, runs_folder
+from lib.launching import credentials, durations
 from lib.launching.accelerators import Accelerator, accelerator
 from lib.launching.bundle import Bundle, pack
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
@@ -96,6 +98,20 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         bundle=bundle,
         metadata=_metadata(request.kernel, competition, card, internet),
     )
+
+
+def dry_run(plan: Plan) -> Path:
+    """Write the exact folder that a push would send, and nothing else; returns it."""
+    found = credentials.source()
+    folder = runs_folder() / "dry-run" / "kernel"
+    write_kernel(plan, folder, new_id(plan.competition.name), found.owner if found else None)
+    return folder
+
+
+def new_id(competition: str) -> str:
+    """A fresh name: date, time, competition, four random hexadecimals. It is also the kernel's slug on Kaggle."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"{stamp}-{competition[:20].strip('-')}-{secrets.token_hex(2)}"
 
 
 def write_kernel(plan: Plan, folder: Path, run_id: str, owner: str | None) -> None:

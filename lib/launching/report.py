@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib import files
 from lib.launching import durations
-from lib.launching.flow import Outcome
 from lib.launching.plan import Plan, describe
-from lib.launching.runs import Run
-from lib.launching.session import Status
-from lib.launching.show import talk
+
+if TYPE_CHECKING:
+    from lib.launching.flow import Outcome
+    from lib.launching.runs import Run
+    from lib.launching.session import Status
 
 LARGEST = 5
+
+
+def _talk(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def plan_document(plan: Plan, folder: Path) -> dict[str, Any]:
@@ -55,33 +61,33 @@ def plan_lines(plan: Plan, folder: Path) -> list[str]:
 
 def show_start(plan: Plan) -> None:
     """What is about to happen, in two lines."""
-    talk.print(
+    _talk(
         f"{plan.competition.name}: {plan.recipe.model.architecture} on {plan.recipe.model.encoder}, {_training(plan)}; "
         f"bundle of {len(plan.bundle.files)} files, {len(plan.bundle.source):,} bytes"
     )
     if plan.place == "kaggle":
-        talk.print(f"accelerator: {_accelerator(plan)}; internet {_on(plan.internet)}")
+        _talk(f"accelerator: {_accelerator(plan)}; internet {_on(plan.internet)}")
     if plan.accelerator.warning:
-        talk.print(f"note: {plan.accelerator.warning}")
+        _talk(f"note: {plan.accelerator.warning}")
 
 
 def show_pushed(run: Run) -> None:
     """The run's name, and where it can be watched."""
     content = run.read()
     where = content["attempts"][-1]["url"] if content["place"] == "kaggle" else files.shown(run.folder)
-    talk.print(f"run {run.id}: {where}")
+    _talk(f"run {run.id}: {where}")
 
 
 def show_commands(run: Run) -> None:
     """How to pick a run up later."""
     for words in ("status", "logs -f", "fetch", "stop"):
         command, _, flag = words.partition(" ")
-        talk.print(f"  python launch.py {command} {run.id}{' ' + flag if flag else ''}")
+        _talk(f"  python launch.py {command} {run.id}{' ' + flag if flag else ''}")
 
 
 def show_left(run: Run) -> None:
     """After Ctrl-C."""
-    talk.print(f"\nrun {run.id} goes on without this terminal; pick it up with")
+    _talk(f"\nrun {run.id} goes on without this terminal; pick it up with")
     show_commands(run)
 
 

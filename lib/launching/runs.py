@@ -7,9 +7,6 @@ run.update(status="running")     # read, change, write in one step, under a lock
 
 from __future__ import annotations
 
-import os
-import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +17,8 @@ from filelock import FileLock
 from lib import files
 from lib.competitions import Competition, parse
 from lib.errors import Failed, UsageError
-from lib.folders import PROJECT
+from lib.folders import runs_folder
 from lib.launching.session import KernelRef
-
-
-def runs_folder() -> Path:
-    """Where runs are kept: `runs/` beside launch.py, or `SWATH_RUNS`."""
-    return Path(os.environ.get("SWATH_RUNS", PROJECT / "runs"))
 
 
 @dataclass(frozen=True)
@@ -107,12 +99,6 @@ class Run:
         last = attempts[-1]
         owner, slug = last["ref"].split("/")
         return KernelRef(owner, slug, last["version"], last["url"])
-
-
-def new_id(competition: str, now: time.struct_time | None = None) -> str:
-    """A fresh name: date, time, competition, four random hexadecimals. It is also the kernel's slug on Kaggle."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", now or time.gmtime())
-    return f"{stamp}-{competition[:20].strip('-')}-{secrets.token_hex(2)}"
 
 
 def create(run_id: str, content: dict[str, Any]) -> Run:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-BLOCK = 1 << 22
+BLOCK = 1 << 20
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
@@ -27,16 +27,12 @@ def confusion_with_none(truth: np.ndarray, prediction: np.ndarray, classes: int)
         raise ValueError(f"truth is {truth.shape}, prediction is {prediction.shape}")
     if truth.dtype != np.uint8 or prediction.dtype != np.uint8 or not 1 <= classes <= 255:
         raise ValueError("label maps are uint8, with 1 to 255 classes")
-    rows, columns = truth.reshape(-1, 1), prediction.reshape(-1, 1)
-    total = np.zeros((classes, classes + 1), np.int64)
+    rows, columns = truth.reshape(-1), prediction.reshape(-1)
+    total = np.zeros((classes, 256), np.int64)
     for start in range(0, rows.size, BLOCK):
-        block = [
-            np.ascontiguousarray(rows[start : start + BLOCK]),
-            np.minimum(columns[start : start + BLOCK], np.uint8(classes)),
-        ]
-        ranges = [0, classes, 0, classes + 1]
-        total += cv2.calcHist(block, [0, 1], None, [classes, classes + 1], ranges).astype(np.int64)
-    return total
+        block = [np.ascontiguousarray(part[start : start + BLOCK]) for part in (rows, columns)]
+        total += cv2.calcHist(block, [0, 1], None, [classes, 256], [0, classes, 0, 256]).astype(np.int64)
+    return np.concatenate([total[:, :classes], total[:, classes:].sum(axis=1, keepdims=True)], axis=1)
 
 
 def areas(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:

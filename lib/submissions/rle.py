@@ -18,6 +18,9 @@ from lib.errors import DataError
 
 Order = Literal["C", "F"]
 
+SHORT = 64
+"""Runs up to this length are painted together, longer ones slice by slice."""
+
 
 def encode(labels: np.ndarray, classes: int | Iterable[int], order: Order = "F", base: int = 1) -> dict[int, str]:
     """Run lengths of every class of a label map.
@@ -33,12 +36,12 @@ def encode(labels: np.ndarray, classes: int | Iterable[int], order: Order = "F",
     lengths = np.diff(starts, append=flat.size)
     values = flat[starts]
     by_value = np.argsort(values, kind="stable")
-    runs = np.stack([starts + base, lengths], axis=1)[by_value]
-    text, ends = _decimal(runs.reshape(-1))
+    lines = _lines(starts[by_value] + base, lengths[by_value])
     first, last = (np.searchsorted(values[by_value], wanted, side) for side in ("left", "right"))
-    begins = np.concatenate([[0], ends])
-    spans = [(begins[2 * low], begins[2 * high]) for low, high in zip(first, last, strict=True)]
-    return {value: text[begin : max(begin, end - 1)] for value, (begin, end) in zip(wanted, spans, strict=True)}
+    return {
+        value: lines[low:high].tobytes().translate(None, b"\0")[:-1].decode("ascii")
+        for value, low, high in zip(wanted, first, last, strict=True)
+    }
 
 
 def decode(text: str, shape: tuple[int, int], order: Order = "F", base: int = 1) -> np.ndarray:
@@ -55,19 +58,18 @@ def decode(text: str, shape: tuple[int, int], order: Order = "F", base: int = 1)
 
 def paint(flat: np.ndarray, runs: np.ndarray, value: int | bool) -> None:
     """Set the pixels of `runs` (from `parse`) in a flat array."""
-    if len(runs) * 32 > flat.size:  # very short runs: one indexing for all of them
-        lengths = runs[:, 1] - runs[:, 0]
-        before = np.cumsum(lengths) - lengths
-        flat[np.repeat(runs[:, 0] - before, lengths) + np.arange(lengths.sum())] = value
-        return
-    for start, end in runs.tolist():
+    lengths = runs[:, 1] - runs[:, 0]
+    short = lengths <= SHORT
+    few = lengths[short]
+    flat[np.repeat(runs[short, 0] - np.cumsum(few) + few, few) + np.arange(few.sum())] = value
+    for start, end in runs[~short].tolist():
         flat[start:end] = value
 
 
 def parse(text: str, base: int = 1, size: int | None = None) -> np.ndarray:
     """Runs as (n, 2) int64 half-open intervals of 0-based pixel numbers, checked; `size` bounds them."""
     try:
-        numbers = np.array(text.split(), np.int64)
+        numbers = _numbers(text)
     except (ValueError, OverflowError):
         raise DataError(f"{_glimpse(text)} is not a list of whole numbers") from None
     if len(numbers) % 2:
@@ -86,6 +88,17 @@ def parse(text: str, base: int = 1, size: int | None = None) -> np.ndarray:
     return np.stack([starts, ends], axis=1)
 
 
+def _numbers(text: str) -> np.ndarray:
+    """The whole numbers of a text as int64; ValueError or OverflowError for anything else."""
+    if text.isascii() and not text.encode().translate(None, b"0123456789 ") and text.strip():
+        numbers = np.fromstring(
+            text, np.int64, sep=" "
+        )  # its own check of a text is lax, so only a clean one comes here
+        if numbers.max() < 2**62:
+            return numbers
+    return np.array(text.split(), np.int64)
+
+
 def _flat(labels: np.ndarray, order: Order) -> np.ndarray:
     if order == "C":
         return np.ascontiguousarray(labels).reshape(-1)
@@ -94,26 +107,38 @@ def _flat(labels: np.ndarray, order: Order) -> np.ndarray:
     return np.ascontiguousarray(labels.T).reshape(-1)
 
 
-def _decimal(numbers: np.ndarray) -> tuple[str, np.ndarray]:
-    """All numbers in decimal, a space after each, and where each one's space ends.
+def _lines(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """A record of fixed width a run, "start length ", with NULs where a number has no digit.
 
-    Four digits at a time come from a table, leading zeros are cut away by a mask: faster than printing one by one.
+    Four digits at a time come from a table: several times faster than printing numbers one by one.
     """
-    groups = -(-len(str(int(numbers.max()))) // 4)
-    digits = np.empty((len(numbers), groups), "<u4")
-    rest = numbers.astype(np.uint32 if groups <= 2 else np.uint64)
-    for group in range(groups - 1, -1, -1):
-        digits[:, group] = _FOUR_DIGITS[rest % 10000]
-        rest = rest // 10000
-    padded = np.full((len(numbers), groups * 4 + 1), ord(" "), np.uint8)
-    padded[:, :-1] = digits.view(np.uint8)
-    length = np.searchsorted(_POWERS, numbers, side="right") + 2  # digits and the space
-    kept = np.arange(groups * 4 + 1) >= (groups * 4 + 1 - length)[:, None]
-    return padded[kept].tobytes().decode("ascii"), np.cumsum(length)
+    widths = [-(-len(str(int(numbers.max()))) // 4) for numbers in (starts, lengths)]
+    fields = [("start", "<u4", (widths[0],)), ("blank", "u1"), ("length", "<u4", (widths[1],)), ("end", "u1")]
+    lines = np.empty(len(starts), fields)
+    lines["blank"] = lines["end"] = ord(" ")
+    _write_digits(starts, lines["start"])
+    _write_digits(lengths, lines["length"])
+    return lines
 
 
-_FOUR_DIGITS = np.array([f"{number:04d}".encode() for number in range(10000)]).view("<u4")
-_POWERS = 10 ** np.arange(1, 19)
+def _write_digits(numbers: np.ndarray, groups: np.ndarray) -> None:
+    """Write numbers into (n, groups), four digits a group."""
+    rest = numbers.astype(np.uint32 if groups.shape[1] <= 2 else np.uint64)
+    for group in range(groups.shape[1] - 1, -1, -1):
+        left = rest // 10000
+        groups[:, group] = _DIGITS[rest - left * 10000 + 10000 * (left == 0).astype(rest.dtype)]
+        rest = left
+    groups[numbers == 0, -1] = _DIGITS[0] & _LAST_DIGIT
+
+
+_DIGITS = np.frombuffer(
+    b"".join(f"{n:04d}".encode() for n in range(10000))
+    + b"".join((str(n) if n else "").rjust(4, "\0").encode() for n in range(10000)),
+    "<u4",
+)
+"""Four digits as one number: inside a longer number, and from 10000 on at its beginning, without leading zeros."""
+
+_LAST_DIGIT = np.uint32(0xFF000000)
 
 
 def _glimpse(text: str) -> str:

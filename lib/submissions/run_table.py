@@ -72,15 +72,26 @@ def label_map(
 ) -> np.ndarray:
     """One image's rows as (H, W) uint8; a pixel that two classes claim is a `DataError`."""
     flat = np.full(size[0] * size[1], IGNORE, np.uint8)
-    for row, text in rows:
-        runs = runs_of(row, text, competition, flat.size, source)
-        claimed = sum(np.count_nonzero(flat[start:end] != IGNORE) for start, end in runs.tolist())
-        if claimed:
-            raise DataError(f"{source}: {row.id} claims {claimed} pixels that another class of {row.image} has too")
+    found = [runs_of(row, text, competition, flat.size, source) for row, text in rows]
+    _must_not_overlap([row for row, _ in rows], found, source)
+    for (row, _), runs in zip(rows, found, strict=True):
         rle.paint(flat, runs, row.index)
     if competition.submission.csv.order == "C":
         return flat.reshape(size)
     return cv2.transpose(flat.reshape(size[::-1])).reshape(size)
+
+
+def _must_not_overlap(rows: list[Row], found: list[np.ndarray], source: Path | str) -> None:
+    runs = np.concatenate(found)
+    owner = np.repeat(np.arange(len(rows)), [len(part) for part in found])
+    order = np.argsort(runs[:, 0], kind="stable")
+    starts, ends = runs[order].T
+    clash = np.flatnonzero(starts[1:] < ends[:-1])
+    if len(clash):
+        one, other = rows[owner[order[clash[0]]]], rows[owner[order[clash[0] + 1]]]
+        raise DataError(
+            f"{source}: {one.id} and {other.id} both claim pixels of {one.image}: {len(clash)} runs overlap"
+        )
 
 
 def runs_of(row: Row, text: str, competition: Competition, pixels: int | None, source: Path | str) -> np.ndarray:

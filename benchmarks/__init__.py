@@ -1,0 +1,8 @@
+"""The kit's quick functions and commands beside what people use instead: time, memory, and the same results.
+
+    python -m benchmarks                    every row
+    python -m benchmarks encode restore     the rows whose name contains one of the words
+
+`runs`, `tables`, `restoring` and `commands` hold the cases, `scene` makes what they work on, `measure` takes time and
+memory, `runner` checks that both sides agree and then measures, `__main__` prints.
+"""

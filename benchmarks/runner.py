@@ -1,0 +1,50 @@
+"""From cases to rows: first do both sides agree, then how long, then how much memory.
+
+for row in run(cases, inputs, repeat=5):
+    print(row.case, row.peer, row.ratio)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from benchmarks import measure
+from benchmarks.case import Case, Disagreement, Inputs, Row
+
+TOGETHER = 2
+"""Processes that measure memory at a time; nothing is timed by then."""
+
+
+def run(cases: Sequence[Case], inputs: Inputs, repeat: int) -> list[Row]:
+    """A row a case. Says on stderr how far it is."""
+    rows = []
+    for case in cases:
+        rows.append(timed(case, inputs, repeat))
+        print(f"{case.name} / {case.peer_name}: {rows[-1].result}", file=sys.stderr)
+    print("memory ...", file=sys.stderr)
+    return with_memory(rows, inputs)
+
+
+def timed(case: Case, inputs: Inputs, repeat: int) -> Row:
+    """Compare the results; where they agree, take the times."""
+    kit, peer = case.call("kit", inputs), case.call("peer", inputs)
+    try:
+        note = case.compare(kit(), peer(), inputs)
+    except Disagreement as error:
+        return Row(case.name, case.peer_name, agreed=False, note=str(error))
+    return Row(case.name, case.peer_name, True, note, *measure.seconds(kit, peer, repeat))
+
+
+def with_memory(rows: list[Row], inputs: Inputs) -> list[Row]:
+    """The rows with the memory of both sides; the kit's is measured once for all the peers of a case."""
+    agreed = [row for row in rows if row.agreed]
+    kits = {row.case: (row.case, row.peer, "kit") for row in reversed(agreed)}
+    peers = {row: (row.case, row.peer, "peer") for row in agreed}
+    jobs = [*kits.values(), *peers.values()]
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        found = dict(zip(jobs, pool.map(lambda job: measure.peak(*job, inputs), jobs), strict=True))
+    full = {row: replace(row, kit_bytes=found[kits[row.case]], peer_bytes=found[peers[row]]) for row in agreed}
+    return [full.get(row, row) for row in rows]
