@@ -107,7 +107,8 @@ def test_a_palette_png_is_read_by_what_it_means(tmp_path, las):
     palette = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8), mode="P")
     palette.putpalette([*dubai.classes[3].rgb, *dubai.classes[1].rgb])
     palette.save(tmp_path / "colour.png")
-    assert Image.open(tmp_path / "colour.png").mode == "P"
+    with Image.open(tmp_path / "colour.png") as stored:
+        assert stored.mode == "P"
     assert read_labels(tmp_path / "colour.png", dubai).tolist() == [[3, 1], [1, 3]]
     indices = Image.fromarray(np.array([[2, 65]], np.uint8), mode="P")
     indices.putpalette([value for value in range(256) for _ in range(3)])

@@ -44,15 +44,16 @@ class LocalSession:
             link.symlink_to(self.data.resolve(), target_is_directory=True)
         command = [sys.executable, "-m", "lib.launching.supervisor", str(self.folder.resolve())]
         files.write_json(self.folder / "state.json", {"state": "queued", "message": ""})
-        supervisor = subprocess.Popen(
-            command + (["--timeout", str(timeout)] if timeout else []),
-            cwd=PROJECT,
-            env={**os.environ, "SWATH_CACHE": str(cache_folder().resolve())},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=open(self.folder / "supervisor.log", "wb"),  # noqa: SIM115 - the child holds it
-            start_new_session=True,
-        )
+        with open(self.folder / "supervisor.log", "wb") as trouble:
+            supervisor = subprocess.Popen(
+                command + (["--timeout", str(timeout)] if timeout else []),
+                cwd=PROJECT,
+                env={**os.environ, "SWATH_CACHE": str(cache_folder().resolve())},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=trouble,
+                start_new_session=True,
+            )
         while self._state()["state"] == "queued":
             if supervisor.poll() is not None:
                 raise Failed(f"the local session did not start; see {self.folder / 'supervisor.log'}")
