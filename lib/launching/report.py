@@ -112,7 +112,7 @@ def after_status(run: Run, status: Status) -> str:
     """What to type when a run stands like this."""
     if status.state == "complete" and run.checkpoint.is_file():
         return _submit(run)
-    words = {"complete": f"fetch {run.id}", "failed": f"logs {run.id}", "stopped": "runs"}
+    words = {"complete": f"fetch {run.id}", "failed": f"logs {run.id}", "stopped": f"fetch {run.id}"}
     return f"python launch.py {words.get(status.state, f'logs {run.id} -f')}"
 
 

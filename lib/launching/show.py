@@ -58,7 +58,7 @@ class TrainingView:
 
     def _row(self, record: dict[str, Any]) -> None:
         if not self.header_shown:
-            talk.print(f"{self.COLUMNS}   ({self.metric})", style="bold", markup=False)
+            talk.print(Text(f"{self.COLUMNS}   ({self.metric})", style="bold"))
             self.header_shown = True
         epoch = f"{record['epoch']}/{record['epochs']}"
         talk.print(
