@@ -32,11 +32,10 @@ from lib.launching.options import (
     Truth,
     Tta,
 )
+from lib.launching.runs import Run, competition_named, finished
 from lib.launching.terminal import next_step, program, say
 
 if TYPE_CHECKING:
-    from lib import competitions
-    from lib.launching.runs import Run
     from lib.submissions.job import Job
 
 app = program(__doc__)
@@ -44,7 +43,7 @@ app = program(__doc__)
 
 @app.callback(invoke_without_command=True)
 def submit(
-    context: Context,
+    ctx: Context,
     competition: Name = None,
     run: Trained = None,
     data: Data = None,
@@ -52,17 +51,17 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Predict, encode, check and score."""
-    if context.invoked_subcommand:
+    if ctx.invoked_subcommand:
         return
     from lib.launching import ledger
     from lib.rasters import masks_in
     from lib.submissions.job import make_file
-    from lib.submissions.report import file_lines, score_lines
+    from lib.submissions.report import made_lines
 
     found, job, folder = predicted(run, competition, data, tta, None)
     made = make_file(job, masks_in(folder, job.competition), found.folder)
     ledger.remember(found, made)
-    say(made | {"run": found.id}, as_json, [*file_lines(made), *(score_lines(made["score"]) if made["score"] else [])])
+    say(made | {"run": found.id}, as_json, made_lines(made))
     if made["problems"]:
         raise Exit(Failed.exit_code)
     if job.competition.kaggle.competition and job.which == "test":
@@ -88,7 +87,7 @@ def encode(masks: MasksIn, out: OutFile, competition: Name = None, data: Data = 
     from lib.submissions import write
     from lib.submissions.job import layout_for
 
-    described = named(competition)
+    described = competition_named(competition)
     layout = layout_for(described, data, sample, images=images_in(masks))
     write(masks_in(masks, described), described, layout, out)
     print(f"{out}: {len(layout.rows)} rows for {len(layout.images)} images")
@@ -102,7 +101,7 @@ def decode(file: File, out: OutFolder, competition: Name = None, data: Data = No
     from lib.submissions import read
     from lib.submissions.job import layout_for
 
-    described = named(competition)
+    described = competition_named(competition)
     layout = layout_for(described, data, sample)
     for image, labels in read(file, described, layout):
         write_labels(out / f"{image}.png", labels, described)
@@ -123,7 +122,7 @@ def check(
     from lib.submissions import check as check_file
     from lib.submissions.job import layout_for
 
-    described = named(competition)
+    described = competition_named(competition)
     layout = layout_for(described, data, sample)
     problems = check_file(file, described, layout, masks_in(masks, described) if masks else None)
     right = [f"{file}: {len(layout.rows)} rows for {len(layout.images)} images, nothing wrong"]
@@ -140,7 +139,7 @@ def score(file: File, truth: Truth, competition: Name = None, as_json: Json = Fa
     from lib.submissions.report import score_lines
     from lib.submissions.truth import score_file, sizes_of, truths
 
-    described = named(competition)
+    described = competition_named(competition)
     paths = truths(described, truth)
     scored = score_document(described, *score_file(file, described, expected(described, sizes_of(paths)), paths))
     say(scored, as_json, score_lines(scored))
@@ -158,13 +157,12 @@ def send(
 ) -> None:
     """Check a file once more, send it to Kaggle, wait for the score, write it into the run."""
     from lib.launching import leaderboard, ledger
-    from lib.launching.runs import finished
     from lib.submissions.check import must_pass
     from lib.submissions.job import layout_for
     from lib.submissions.report import sent_line
 
     found = finished(run)
-    described = named(competition, found)
+    described = competition_named(competition, found)
     slug = described.kaggle.competition
     if slug is None:
         raise Refused(f"{described.name} has no competition on Kaggle", "set [kaggle] competition = 'slug' in its file")
@@ -175,7 +173,6 @@ def send(
     print(f"submission {submitted.ref} is in; waiting for its score", file=sys.stderr)
     entry = ledger.note(found, path, leaderboard.wait(submitted, slug))
     say(entry, as_json, [sent_line(entry)])
-    next_step(f"see https://www.kaggle.com/competitions/{slug}/leaderboard")
 
 
 def predicted(
@@ -183,7 +180,6 @@ def predicted(
 ) -> tuple[Run, Job, Path]:
     """Predict a run's images: the run, the job, the folder of masks."""
     from lib.inference.folder import predict_folder, turns_named
-    from lib.launching.runs import finished
     from lib.launching.show import track
     from lib.models import checkpoint
     from lib.submissions.job import job_for
@@ -191,21 +187,13 @@ def predicted(
     turns_named(tta)
     run = finished(name)
     trained = checkpoint.load(run.checkpoint)
-    described = named(competition, run)
+    described = competition_named(competition, run)
     trained.must_be_of(described)
     job = job_for(described, data, run)
     folder = out or run.folder / "predictions"
     images = track(job.images, f"predicting {len(job.images)} {job.which} images")
     predict_folder(trained, images, folder, tta, about={"run": run.id, "which": job.which})
     return run, job, folder
-
-
-def named(name: str | None, run: Run | None = None) -> competitions.Competition:
-    """The competition of a name, or else the run's."""
-    from lib.competitions import load
-    from lib.launching.runs import finished
-
-    return load(name) if name else (run or finished()).competition
 
 
 if __name__ == "__main__":

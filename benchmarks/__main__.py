@@ -21,8 +21,8 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import runner
-from benchmarks.case import Case, Inputs, Row, every
+from benchmarks import cases, runner
+from benchmarks.case import Case, Inputs, Row
 from lib.errors import Failed, UsageError, guarded
 from lib.launching.terminal import program, say
 
@@ -43,12 +43,12 @@ def benchmarks(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     scale: Annotated[float, typer.Option("--scale", hidden=True, help="Share of the full height and width.")] = 1,
 ) -> None:
-    cases = chosen(every(), names or [])
+    wanted = chosen(cases.EVERY, names or [])
     with tempfile.TemporaryDirectory(prefix="swath-") as folder:
         inputs = Inputs(Path(folder))
         try:
             about = prepare(inputs, scale) | {"repeat": repeat}
-            rows = runner.run(cases, inputs, repeat)
+            rows = runner.run(wanted, inputs, repeat)
         except ModuleNotFoundError as error:
             raise UsageError(f"{error.name} is not installed", "pip install -r requirements-dev.txt") from None
     say(about | {"rows": [document(row) for row in rows]}, as_json, [*header(about), "", *table(rows)])

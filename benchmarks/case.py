@@ -82,10 +82,3 @@ class Row:
     def result(self) -> str:
         """Whether the results agree, in words."""
         return ("agree" if self.agreed else "DISAGREE: ") + self.note
-
-
-def every() -> tuple[Case, ...]:
-    """All cases, in the table's order; the libraries they compare are imported when a case is called."""
-    from benchmarks import commands, restoring, runs, tables
-
-    return (*runs.CASES, *tables.CASES, *restoring.CASES, *commands.CASES)

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.case import Call, Inputs, Side, every
+from benchmarks.case import Call, Inputs, Side
 from lib.errors import Failed
 
 TURN = 0.1
@@ -70,7 +70,9 @@ def peak(name: str, peer_name: str, side: Side, inputs: Inputs) -> int:
 
 def peak_here(name: str, peer_name: str, side: Side, inputs: Inputs) -> int:
     """What `peak` asks its process to do."""
-    case = next(case for case in every() if (case.name, case.peer_name) == (name, peer_name))
+    from benchmarks import cases
+
+    case = next(case for case in cases.EVERY if (case.name, case.peer_name) == (name, peer_name))
     call = case.call(side, inputs)
     if hasattr(call, "inside"):  # a command: its script in this interpreter, so that it is this process that grows
         return _rise(call.inside)

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks import measure
-from benchmarks.case import Case, Disagreement, Inputs, every
+from benchmarks import cases, measure
+from benchmarks.case import Case, Disagreement, Inputs
 
 PROJECT = Path(__file__).resolve().parents[1]
 MEASURED = ("kit_seconds", "peer_seconds", "ratio", "kit_bytes", "peer_bytes")
@@ -27,7 +27,7 @@ def inputs(tmp_path_factory) -> Inputs:
 
 
 def case_of(name: str, peer: str) -> Case:
-    return next(case for case in every() if (case.name, case.peer_name) == (name, peer))
+    return next(case for case in cases.EVERY if (case.name, case.peer_name) == (name, peer))
 
 
 @pytest.mark.parametrize("words", [["rle", "restore"], ["confusion"], ["launch.py"]], ids="-".join)
@@ -37,7 +37,7 @@ def test_every_row_agrees_and_has_all_columns(words):
     document = json.loads(done.stdout)
     assert (document["height"], document["width"], document["classes"]) == (200, 150, 25)
     assert all(count > 1000 for count in document["runs"].values())
-    wanted = [(c.name, c.peer_name) for c in every() if any(word in c.name.lower() for word in words)]
+    wanted = [(c.name, c.peer_name) for c in cases.EVERY if any(word in c.name.lower() for word in words)]
     assert [(row["case"], row["peer"]) for row in document["rows"]] == wanted
     for row in document["rows"]:
         assert row["agreed"] is True
@@ -52,7 +52,7 @@ def test_a_disagreement_is_printed_untimed_and_is_exit_code_1(monkeypatch):
         return ""
 
     wrong = Case("sum", "someone", lambda inputs: lambda: 3, lambda inputs: lambda: 4, compare)
-    monkeypatch.setattr(program, "every", lambda: (wrong,))
+    monkeypatch.setattr(cases, "EVERY", (wrong,))
     monkeypatch.setattr(measure, "seconds", lambda *_: pytest.fail("timed before the results agreed"))
     done = CliRunner().invoke(program.app, ["--json", "--scale", "0.02"])
     assert done.exit_code == 1
@@ -108,7 +108,7 @@ def test_memory_is_that_of_the_call(inputs, monkeypatch):
         return int(np.ones(64_000_000, np.uint8)[-1])
 
     case = Case("ones", "nobody", lambda inputs: call, lambda inputs: lambda: None, lambda *_: "")
-    monkeypatch.setattr(measure, "every", lambda: (case, replace(case, name="other")))
+    monkeypatch.setattr(cases, "EVERY", (case, replace(case, name="other")))
     assert 60e6 < measure.peak_here("ones", "nobody", "kit", inputs) < 72e6
     assert measure.peak_here("ones", "nobody", "peer", inputs) < 4e6
     assert before[0] == 1

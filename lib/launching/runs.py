@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from lib import files
-from lib.competitions import Competition, parse
+from lib.competitions import Competition, load, parse
 from lib.errors import Failed, UsageError
 from lib.folders import runs_folder
 from lib.launching.session import KernelRef
@@ -128,6 +128,11 @@ def find(name: str | None = None) -> Run:
         some = ", ".join(run.id for run in fitting[:5])
         raise UsageError(f"{name!r} fits {len(fitting)} runs: {some}", "write more of the id")
     return fitting[0]
+
+
+def competition_named(name: str | None, run: Run | None = None) -> Competition:
+    """The competition of a name, or else the run's, or the newest finished run's."""
+    return load(name) if name else (run or finished()).competition
 
 
 def finished(name: str | None = None) -> Run:

@@ -10,14 +10,15 @@ from lib.files import shown
 WORST = 3
 
 
-def file_lines(made: dict[str, Any]) -> list[str]:
-    """The file that was made, and whether it is right."""
+def made_lines(made: dict[str, Any]) -> list[str]:
+    """The file that was made, whether it is right, and what it scores."""
     holds = f"{made['rows']} rows for {made['images']} {made['which']} images, {made['bytes']:,} bytes"
     lines = [f"{shown(Path(made['file']))}: {holds}"]
     if made["problems"]:
         return lines + [f"  wrong: {problem}" for problem in made["problems"]]
     against = "ids, columns and order as in the sample submission" if made["sample"] else "ids as expected"
-    return [*lines, f"  decoded again: every pixel as predicted; {against}"]
+    lines.append(f"  decoded again: every pixel as predicted; {against}")
+    return lines + (score_lines(made["score"]) if made["score"] else [])
 
 
 def score_lines(scored: dict[str, Any]) -> list[str]:
