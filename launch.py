@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lib.errors import Failed, UsageError, guarded
+from lib.errors import Failed, UsageError
 from lib.launching import options
-from lib.launching.terminal import next_step, program, say
+from lib.launching.terminal import main, next_step, program, refuse_misplaced, say
 
 if TYPE_CHECKING:
     from lib.launching.flow import Outcome
-    from lib.launching.runs import Run
 
 app = program(__doc__)
 
@@ -44,27 +43,30 @@ def launch(
 ) -> None:
     """Start a run."""
     if context.invoked_subcommand:
-        return
-    from lib.launching import report
+        return refuse_misplaced(context)
+    from lib.launching import plan_report, report
     from lib.launching.plan import Request, dry_run, make_plan
 
     request = Request(competition, kernel, on, gpu, data, tuple(settings or ()), recipe, internet, timeout)
     plan = make_plan(request)
     if dry:
         folder = dry_run(plan)
-        say(report.plan_document(plan, folder), as_json, report.plan_lines(plan, folder))
+        say(plan_report.plan_document(plan, folder), as_json, plan_report.plan_lines(plan, folder))
         next_step("the same command without --dry-run")
         return
     from lib.launching import flow
 
-    report.show_start(plan)
-    run = flow.start(plan)
-    report.show_pushed(run)
-    if detach:
+    plan_report.show_start(plan)
+    run = flow.prepare(plan)
+    with report.left_running(run):
+        flow.push(run, plan)
+        report.show_pushed(run)
+        outcome = None if detach else flow.finish(run)
+    if outcome is None:
         say(run.read(), as_json, [run.id])
         report.show_commands(run)
         return
-    end(follow_or_leave(run), as_json)
+    end(outcome, as_json)
 
 
 @app.command()
@@ -74,7 +76,7 @@ def runs(as_json: options.Json = False) -> None:
     from lib.launching.runs import all_runs
 
     found = all_runs()
-    say([run.read() for run in found], as_json, report.runs_lines(found))
+    say(report.runs_document(found), as_json, report.runs_lines(found))
     next_step(f"python launch.py status {found[0].id}" if found else "python launch.py")
 
 
@@ -93,10 +95,12 @@ def status(run: options.AnyRun = None, as_json: options.Json = False) -> None:
 @app.command()
 def logs(run: options.AnyRun = None, live: options.Follow = False) -> None:
     """Print a run's log; with -f, as it is written."""
-    from lib.launching import flow
+    from lib.launching import flow, report
     from lib.launching.runs import find
 
-    flow.print_log(find(run), live, sys.stdout)
+    found = find(run)
+    flow.print_log(found, live, sys.stdout)
+    next_step(report.after_log(found))
 
 
 @app.command()
@@ -110,7 +114,7 @@ def fetch(run: options.AnyRun = None, as_json: options.Json = False) -> None:
 
 @app.command()
 def stop(run: options.AnyRun = None, yes: options.Yes = False) -> None:
-    """End a run. On Kaggle that deletes the kernel, so its outputs are fetched first."""
+    """End a run. On Kaggle that deletes the kernel: its log, and what is listed of its outputs, are fetched first."""
     from lib.launching import flow, report
     from lib.launching.runs import find
 
@@ -120,17 +124,6 @@ def stop(run: options.AnyRun = None, yes: options.Yes = False) -> None:
     state = flow.stop(found)
     say({}, False, report.status_lines(found, state))
     next_step(report.after_status(found, state))
-
-
-def follow_or_leave(run: Run) -> Outcome:
-    """Follow to the end; Ctrl-C leaves the run running and says how to pick it up."""
-    from lib.launching import flow, report
-
-    try:
-        return flow.finish(run)
-    except KeyboardInterrupt:
-        report.show_left(run)
-        raise
 
 
 def end(outcome: Outcome, as_json: bool) -> None:
@@ -144,4 +137,4 @@ def end(outcome: Outcome, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    guarded(app)()
+    main(app)

@@ -9,12 +9,10 @@ python submit.py predict | encode | decode | check | score        the steps, one
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from typer import Context, Exit
 
-from lib.errors import Failed, Refused, guarded
+from lib.errors import Failed, Refused
 from lib.launching.options import (
     Data,
     File,
@@ -32,11 +30,8 @@ from lib.launching.options import (
     Truth,
     Tta,
 )
-from lib.launching.runs import Run, competition_named, finished
-from lib.launching.terminal import next_step, program, say
-
-if TYPE_CHECKING:
-    from lib.submissions.job import Job
+from lib.launching.runs import competition_named, finished
+from lib.launching.terminal import main, next_step, program, refuse_misplaced, say
 
 app = program(__doc__)
 
@@ -52,20 +47,22 @@ def submit(
 ) -> None:
     """Predict, encode, check and score."""
     if ctx.invoked_subcommand:
-        return
+        return refuse_misplaced(ctx)
     from lib.launching import ledger
+    from lib.launching.show import track
     from lib.rasters import masks_in
-    from lib.submissions.job import make_file
-    from lib.submissions.report import made_lines
+    from lib.submissions import report
+    from lib.submissions.pipeline import make_file, predict_run
 
-    found, job, folder = predicted(run, competition, data, tta, None)
-    made = make_file(job, masks_in(folder, job.competition), found.folder)
+    found = finished(run)
+    described, _ = competition_named(competition, found)
+    job, folder = predict_run(found, described, data, tta, track=track)
+    made = make_file(job, masks_in(folder, described), found.folder)
     ledger.remember(found, made)
-    say(made | {"run": found.id}, as_json, made_lines(made))
+    say(made | {"run": found.id}, as_json, report.made_lines(made))
     if made["problems"]:
         raise Exit(Failed.exit_code)
-    if job.competition.kaggle.competition and job.which == "test":
-        next_step(f"python submit.py send --run {found.id}")
+    next_step(report.after_made(described, made, found.id))
 
 
 @app.command()
@@ -73,39 +70,46 @@ def predict(
     run: Trained = None, competition: Name = None, data: Data = None, tta: Tta = None, out: Predictions = None
 ) -> None:
     """Write a label map for every image: index PNGs at the competition's size."""
-    from lib.files import shown
+    from lib.files import shown, typed
+    from lib.launching.show import track
+    from lib.submissions.pipeline import predict_run
 
-    _, job, folder = predicted(run, competition, data, tta, out)
+    found = finished(run)
+    described, word = competition_named(competition, found)
+    job, folder = predict_run(found, described, data, tta, out, track)
     print(f"{shown(folder)}: {len(job.images)} masks of {job.which} images")
-    next_step(f"python submit.py encode {shown(folder)} -c {job.competition.name} --out FILE")
+    next_step(f"python submit.py encode {typed(folder)} -c {word} --out FILE")
 
 
 @app.command()
 def encode(masks: MasksIn, out: OutFile, competition: Name = None, data: Data = None, sample: Sample = None) -> None:
     """Make the competition's file from a folder of masks."""
-    from lib.rasters import images_in, masks_in
+    from lib.files import typed
+    from lib.rasters import masks_in
     from lib.submissions import write
     from lib.submissions.job import layout_for
 
-    described = competition_named(competition)
-    layout = layout_for(described, data, sample, images=images_in(masks))
+    described, word = competition_named(competition)
+    layout = layout_for(described, data, sample, masks=masks)
     write(masks_in(masks, described), described, layout, out)
     print(f"{out}: {len(layout.rows)} rows for {len(layout.images)} images")
-    next_step(f"python submit.py check {out} -c {described.name} --masks {masks}")
+    next_step(f"python submit.py check {typed(out)} -c {word} --masks {typed(masks)}")
 
 
 @app.command()
 def decode(file: File, out: OutFolder, competition: Name = None, data: Data = None, sample: Sample = None) -> None:
     """Bring a file's masks back, as index PNGs."""
-    from lib.rasters import write_labels
+    from lib.files import typed
+    from lib.rasters import mask_folder
     from lib.submissions import read
     from lib.submissions.job import layout_for
 
-    described = competition_named(competition)
-    layout = layout_for(described, data, sample)
-    for image, labels in read(file, described, layout):
-        write_labels(out / f"{image}.png", labels, described)
+    run = None if competition else finished()
+    described, word = competition_named(competition, run)
+    layout = layout_for(described, data, sample, run)
+    mask_folder.write(out, described, layout.images, read(file, described, layout), {"file": str(file)})
     print(f"{out}: {len(layout.images)} masks")
+    next_step(f"python submit.py encode {typed(out)} -c {word} --out FILE")
 
 
 @app.command()
@@ -120,29 +124,32 @@ def check(
     """Say what a competition would refuse in a file, anyone's file."""
     from lib.rasters import masks_in
     from lib.submissions import check as check_file
+    from lib.submissions import report
     from lib.submissions.job import layout_for
 
-    described = competition_named(competition)
-    layout = layout_for(described, data, sample)
+    run = None if competition else finished()
+    described, word = competition_named(competition, run)
+    layout = layout_for(described, data, sample, run, masks)
     problems = check_file(file, described, layout, masks_in(masks, described) if masks else None)
     right = [f"{file}: {len(layout.rows)} rows for {len(layout.images)} images, nothing wrong"]
     say({"file": str(file), "problems": problems}, as_json, [f"wrong: {problem}" for problem in problems] or right)
     if problems:
+        next_step(f"make it again from its masks: python submit.py encode MASKS -c {word} --out FILE")
         raise Exit(Failed.exit_code)
+    next_step(report.after_check(described, word, file))
 
 
 @app.command()
 def score(file: File, truth: Truth, competition: Name = None, as_json: Json = False) -> None:
     """Score a file by the competition's rule."""
-    from lib.submissions import expected
-    from lib.submissions.job import score_document
-    from lib.submissions.report import score_lines
-    from lib.submissions.truth import score_file, sizes_of, truths
+    from lib.submissions import expected, report
+    from lib.submissions.truth import score_document, score_file, sizes_of, truths
 
-    described = competition_named(competition)
+    described, word = competition_named(competition)
     paths = truths(described, truth)
     scored = score_document(described, *score_file(file, described, expected(described, sizes_of(paths)), paths))
-    say(scored, as_json, score_lines(scored))
+    say(scored, as_json, report.score_lines(scored))
+    next_step(report.after_score(described, word, file))
 
 
 @app.command()
@@ -156,45 +163,34 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Check a file once more, send it to Kaggle, wait for the score, write it into the run."""
+    from lib.files import typed
     from lib.launching import leaderboard, ledger
+    from lib.submissions import report
     from lib.submissions.check import must_pass
-    from lib.submissions.job import layout_for
-    from lib.submissions.report import sent_line
+    from lib.submissions.job import layout_to_send
 
     found = finished(run)
-    described = competition_named(competition, found)
+    described, word = competition_named(competition, found)
     slug = described.kaggle.competition
     if slug is None:
-        raise Refused(f"{described.name} has no competition on Kaggle", "set [kaggle] competition = 'slug' in its file")
+        raise Refused(
+            f"{described.name} has no competition on Kaggle", f"set [kaggle] competition = 'slug' in the file of {word}"
+        )
     path = file or ledger.newest_file(found)
-    if not ledger.is_checked(found, path):
-        must_pass(path, described, layout_for(described, data, sample, found))
-    submitted = leaderboard.send(found, path, slug, message)
-    print(f"submission {submitted.ref} is in; waiting for its score", file=sys.stderr)
-    entry = ledger.note(found, path, leaderboard.wait(submitted, slug))
-    say(entry, as_json, [sent_line(entry)])
-
-
-def predicted(
-    name: str | None, competition: str | None, data: Path | None, tta: str | None, out: Path | None
-) -> tuple[Run, Job, Path]:
-    """Predict a run's images: the run, the job, the folder of masks."""
-    from lib.inference.folder import predict_folder, turns_named
-    from lib.launching.show import track
-    from lib.models import checkpoint
-    from lib.submissions.job import job_for
-
-    turns_named(tta)
-    run = finished(name)
-    trained = checkpoint.load(run.checkpoint)
-    described = competition_named(competition, run)
-    trained.must_be_of(described)
-    job = job_for(described, data, run)
-    folder = out or run.folder / "predictions"
-    images = track(job.images, f"predicting {len(job.images)} {job.which} images")
-    predict_folder(trained, images, folder, tta, about={"run": run.id, "which": job.which})
-    return run, job, folder
+    content = ledger.content_of(path)
+    own = described == found.competition and sample is None
+    if not (own and ledger.is_checked(found, content)):
+        must_pass(path, described, layout_to_send(described, data, sample, found))
+    sender, entry = leaderboard.send(found, path, content, slug, message)
+    print(f"submission {entry['ref']} is in; waiting for its score", file=sys.stderr)
+    try:
+        entry = leaderboard.wait(sender, entry)
+    except KeyboardInterrupt:
+        next_step(f"python submit.py send {typed(path)} -c {word}   (waits on, sends nothing twice)")
+        raise
+    say(entry, as_json, [report.sent_line(entry)])
+    next_step(report.COMPARE)
 
 
 if __name__ == "__main__":
-    guarded(app)()
+    main(app)

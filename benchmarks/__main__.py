@@ -23,8 +23,8 @@ import typer
 
 from benchmarks import cases, runner
 from benchmarks.case import Case, Inputs, Row
-from lib.errors import Failed, UsageError, guarded
-from lib.launching.terminal import program, say
+from lib.errors import Failed, UsageError
+from lib.launching.terminal import main, program, say
 
 COLUMNS = ("case", "this kit", "peer", "peer's time", "peer / kit", "kit's memory", "peer's memory", "results")
 NUMBERS = (1, 3, 4, 5, 6)
@@ -114,4 +114,4 @@ def document(row: Row) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    guarded(app)()
+    main(app)

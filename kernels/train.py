@@ -12,6 +12,7 @@ manifest.json with the size and SHA-256 of each of them.
 
 import logging
 import os
+import signal
 import sys
 import time
 import warnings
@@ -29,7 +30,7 @@ from lib.data.checks import check
 from lib.data.datasets import EpochShare, ImageShare, TrainingCrops, WholeImages, as_it_is
 from lib.data.roots import find_root
 from lib.data.splits import split
-from lib.errors import UsageError, guarded
+from lib.errors import Failed, UsageError, guarded
 from lib.folders import Folders
 from lib.inference import restore
 from lib.inference.predict import predict
@@ -46,15 +47,17 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its import res
 
 @guarded
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("asked to end"))  # by way of `finally` below
     folders = Folders.here()
     competition, recipe = folders.competition(), folders.recipe()
     if not ranks.is_rank():
         print(*devices.describe(), sep="\n", flush=True)
     device = devices.choose(recipe.train, gpu_asked=folders.plan()["gpu"] != "none")
     count = devices.ranks(recipe.train, device)
+    recipe.must_share(count)
 
     # Data: found, every file opened once, divided.
-    root = find_root(competition, folders)
+    root = find_root(competition, folders).resolve()  # at home, errors name the user's folder, not a link to it
     pairs = find_pairs(competition.data.train, root)
     training, held_out = split(pairs, recipe.data.validation, recipe.train.seed)
     if len(held_out) < count:
@@ -164,12 +167,19 @@ def train(folders: Folders, device: str, count: int, training: list[Pair], held_
         },
     )
     model = checkpoint.load(keeper.path).model.to(device)
-    for index, value in sorted(best.image_scores, key=lambda item: item[1])[:OVERLAYS]:
+    scored = [(index, value) for index, value in best.image_scores if value is not None]
+    for index, value in sorted(scored, key=lambda item: item[1])[:OVERLAYS]:
         pair = held_out[index]
         image, truth = read_image(pair.image), read_labels(pair.mask, competition)
         labels = restore(predict(model, image, recipe, tta="none"), truth.shape)
         picture = overlay(image, truth, labels, competition, f"{pair.id}: {competition.metric.measure} {value:.3f}")
         files.write(folders.working / "overlays" / f"{pair.id}.png", encode_png(picture))
+    if watch.diverged:
+        raise Failed(
+            f"the weights were not numbers any more after epoch {watch.diverged}, and training stopped there; "
+            f"the best are those of epoch {best.epoch}",
+            f"a smaller learning rate: --set train.lr={recipe.train.lr / 3:.2g}",
+        )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable
+from typing import Any
 
 
 class SwathError(Exception):
@@ -63,15 +64,18 @@ def show(error: SwathError, as_json: bool = False) -> int:
     return error.exit_code
 
 
-def guarded(main: Callable[[], None]) -> Callable[[], None]:
+def guarded(main: Callable[..., None]) -> Callable[..., None]:
     """Wrap a program's entry point: errors of ours become a sentence and an exit code."""
 
     @functools.wraps(main)
-    def run() -> None:
+    def run(*words: Any) -> None:
         try:
-            main()
+            main(*words)
         except SwathError as error:
             sys.exit(show(error, as_json="--json" in sys.argv))
+        except OSError as error:  # a full disk, a folder that cannot be read: the system's own words say it
+            place = f"{error.filename}: " if error.filename else ""
+            sys.exit(show(Failed(f"{place}{error.strerror or error}"), as_json="--json" in sys.argv))
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)

@@ -5,9 +5,11 @@ Example: `write_json(folder / "run.json", {...})` leaves either the old file or 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,24 +20,44 @@ from lib.errors import Failed
 
 MANIFEST = "manifest.json"
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""What a system says of a place where nothing can be written."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file beside `path`; it takes `path`'s place when the block ends without an error."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
+    """Open a new file beside `path`; it takes `path`'s place when the block ends without an error.
+
+    A link stays, and what it leads to is replaced. Raises `Failed` where nothing can be written.
+    """
+    path = Path(path).resolve()
+    with _told(path):
+        if path.exists() and not path.is_file():
+            raise Failed(f"{path} is not a file, and would be replaced by one", "choose another name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        try:
+            with open(name, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the system says about a place that cannot be written into a `Failed` that names it."""
     try:
-        with open(name, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise Failed(f"{path} cannot be written: {error.strerror}", "free space, or choose another place") from None
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -79,6 +101,17 @@ def write_manifest(folder: Path) -> None:
     write_json(folder / MANIFEST, {"files": entries})
 
 
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """The entries of a folder's manifest.json by name; empty when it has none."""
+    path = Path(folder) / MANIFEST
+    return {entry["name"]: entry for entry in read_json(path)["files"]} if path.is_file() else {}
+
+
+def is_as_listed(path: Path, entry: dict[str, Any]) -> bool:
+    """Whether a file is there with the size and SHA-256 of its manifest's entry."""
+    return path.is_file() and path.stat().st_size == entry["bytes"] and sha256(path) == entry["sha256"]
+
+
 def inside(folder: Path, name: str) -> Path:
     """The path `folder/name`, refused when it would leave `folder`.
 
@@ -88,6 +121,11 @@ def inside(folder: Path, name: str) -> Path:
     if not target.is_relative_to(Path(folder).resolve()) or target == Path(folder).resolve() or "\\" in name:
         raise Failed(f"the name {name!r} leads out of {folder}: refused")
     return target
+
+
+def typed(path: Path) -> str:
+    """A path as a word of a command: `shown`, quoted for the shell where that is needed."""
+    return shlex.quote(shown(path))
 
 
 def shown(path: Path) -> str:

@@ -24,12 +24,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 def cache_folder() -> Path:
     """What can be made again, at home: the generated sample. `cache/` beside launch.py, or `SWATH_CACHE`."""
-    return Path(os.environ.get("SWATH_CACHE", PROJECT / "cache"))
+    return Path(os.environ.get("SWATH_CACHE", PROJECT / "cache")).expanduser()
 
 
 def runs_folder() -> Path:
     """Where runs are kept, at home: `runs/` beside launch.py, or `SWATH_RUNS`."""
-    return Path(os.environ.get("SWATH_RUNS", PROJECT / "runs"))
+    return Path(os.environ.get("SWATH_RUNS", PROJECT / "runs")).expanduser()
 
 
 @dataclass(frozen=True)

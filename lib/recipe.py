@@ -23,7 +23,17 @@ from lib.validation import Strict, closest, validated
 ENVIRONMENT = "SWATH_"
 Layer = tuple[str, Mapping[str, Any]]
 
-AutoInt = Annotated[int | None, BeforeValidator(lambda value: None if value == "auto" else value)]
+
+def _auto(value: Any) -> Any:
+    return None if value == "auto" else value
+
+
+AutoInt = Annotated[int | None, BeforeValidator(_auto)]
+FiveChannels = Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)]
+
+
+POOLING = ("deeplabv3", "deeplabv3plus", "pan", "upernet")
+"""Architectures that pool a whole crop to one pixel and then normalise it over the batch."""
 
 
 class ModelRecipe(Strict):
@@ -36,13 +46,16 @@ class ModelRecipe(Strict):
     """Any timm model that gives features: resnet50, convnext_tiny, mobilenetv3_small_100, …"""
     weights: str = "imagenet"
     """`imagenet`: timm's pretrained weights, from the hub. `none`: random. Or a checkpoint's path."""
-    decoder_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)] | None = None
-    """Channels of the five decoder stages of unet, unetplusplus and manet, deepest first. Default: theirs."""
+    decoder_channels: Annotated[FiveChannels | None, BeforeValidator(_auto)] = None
+    """Channels of the five decoder stages of unet, unetplusplus and manet, deepest first. auto: theirs."""
 
     @model_validator(mode="after")
     def _decoder_fits(self) -> ModelRecipe:
         if self.decoder_channels and self.architecture not in ("unet", "unetplusplus", "manet"):
-            raise ValueError(f"decoder_channels goes with unet, unetplusplus and manet, not with {self.architecture}")
+            raise ValueError(
+                f"decoder_channels goes with unet, unetplusplus and manet, not with {self.architecture}; "
+                "drop them with --set model.decoder_channels=auto"
+            )
         return self
 
 
@@ -68,8 +81,10 @@ class TrainRecipe(Strict):
     """Crops an optimizer step, over all ranks together."""
     steps: AutoInt = Field(default=None, ge=1)
     """Optimizer steps an epoch. auto: about as many pixels as the training images have."""
-    lr: float = Field(default=1e-3, gt=0)
+    lr: float = Field(default=1e-3, gt=0, le=10)
+    """AdamW's learning rate at its peak."""
     weight_decay: float = Field(default=1e-2, ge=0)
+    """AdamW's, on weights; biases and norms are left alone."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of all steps in which the learning rate rises linearly; then it falls along a cosine to zero."""
     clip: float = Field(default=1.0, ge=0)
@@ -78,13 +93,15 @@ class TrainRecipe(Strict):
     """Weight of the cross-entropy in the loss."""
     dice: float = Field(default=1.0, ge=0)
     """Weight of the Dice loss."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Decides the random weights, the split into training and validation, and every crop."""
     precision: Annotated[Literal["auto", "32", "16", "bf16"], BeforeValidator(str)] = "auto"
     """auto: bf16 where the GPU has it natively, fp16 on older GPUs, 32 on a CPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: GPUs when there are any; a run that was sent to GPUs and finds none stops at once."""
     ranks: AutoInt = Field(default=None, ge=1, le=64)
-    """Processes that share a step. auto: one a GPU, one on a CPU."""
+    """Processes that share a step, each with its own share of the crops in loss and batch norm. auto: one a GPU, one
+    on a CPU."""
 
     @model_validator(mode="after")
     def _some_loss(self) -> TrainRecipe:
@@ -111,6 +128,21 @@ class Recipe(Strict):
     data: DataRecipe = DataRecipe()
     train: TrainRecipe = TrainRecipe()
     infer: InferRecipe = InferRecipe()
+
+    def must_share(self, ranks: int) -> None:
+        """Raise `UsageError` when a step's crops cannot be shared out evenly, or are too few for the model."""
+        batch = self.train.batch
+        if batch % ranks:
+            raise UsageError(
+                f"train.batch = {batch} cannot be divided over {ranks} GPUs",
+                f"--set train.batch={max(1, round(batch / ranks)) * ranks}, or fewer ranks: --set train.ranks=1",
+            )
+        if batch == ranks and self.model.architecture in POOLING:
+            raise UsageError(
+                f"train.batch = {batch} gives each of {ranks} rank(s) one crop, and {self.model.architecture} needs "
+                "two: its batch norm follows a pooling over the whole crop",
+                f"--set train.batch={2 * ranks}",
+            )
 
     @property
     def window(self) -> int:

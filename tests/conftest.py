@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +16,17 @@ import pytest
 
 from lib.competitions import load
 from lib.data import sample
+from tests.loopback import KaggleServer
 
 PROJECT = Path(__file__).resolve().parents[1]
 
 TINY = ("--set", "train.epochs=1", "--set", "train.steps=2", "--set", "data.crop=64")
 """Settings that train for a moment: enough to write every output."""
+
+ON_T4 = ("launch.py", "--gpu", "t4x2", "-c", "sample", *TINY)
+"""A push to the two T4s…"""
+WITHOUT_GPU = ("--set", "train.device=cpu")
+"""…that may run on a machine that has none."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,21 @@ class Program:
         )
 
 
+def wait_for(condition, seconds: float = 30.0):
+    """What `condition()` returns, as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+def only(mapping):
+    """The one value of a mapping."""
+    (value,) = mapping.values()
+    return value
+
+
 def program_in(folder: Path, cache: Path, **more: str) -> Program:
     """A program whose runs, home and credentials are under `folder`: nothing of the developer's own is seen."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("KAGGLE_", "SWATH_"))}
@@ -108,3 +131,17 @@ def submission(main_job) -> tuple[Program, dict]:
     """`python submit.py` after the main job: the program and its JSON document."""
     program, _, _ = main_job
     return program, program.json("submit.py")
+
+
+@pytest.fixture
+def server(tmp_path, cache) -> Iterator[KaggleServer]:
+    """A Kaggle of one's own."""
+    with KaggleServer(tmp_path / "server") as server:
+        server.env["SWATH_CACHE"] = str(cache)
+        yield server
+
+
+@pytest.fixture
+def on_kaggle(server, tmp_path, cache) -> Program:
+    """A program whose client speaks to `server`."""
+    return program_in(tmp_path, cache, **server.client_env(tmp_path / "home"), SWATH_POLL_SECONDS="0.2")

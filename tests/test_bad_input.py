@@ -25,6 +25,18 @@ from tests.conftest import TINY
         (("--set", "train.epochs=many"), 2, "train.epochs: found 'many'", ""),
         (("--recipe", "nowhere.toml"), 2, "nowhere.toml does not exist", ""),
         (("--timeout", "soon"), 2, "'soon' is not a duration", "11h30m"),
+        (("--timeout", "\u00b2"), 2, "is not a duration", "11h30m"),
+        (("--gpu", "t4x2", "--timeout", "13h"), 2, "Kaggle ends a session after 12h00m", "leave --timeout out"),
+        (("--no-internet",), 2, "--internet and --no-internet are for Kaggle", ""),
+        (("--set", "train.lr=inf"), 2, "train.lr: found inf", ""),
+        (("--set", "train.seed=-1"), 2, "train.seed: found -1", ""),
+        (("--set", "model.weights=nowhere.safetensors"), 2, "'nowhere.safetensors': there is no such file", "imagenet"),
+        (("--gpu", "t4x2", "--set", "train.batch=5"), 2, "cannot be divided over 2 GPUs", "train.batch=4"),
+        (("--set", "model.architecture=fpn"), 2, "decoder_channels goes with unet", ""),
+        (("-c", ""), 2, "the competition file . is a folder", "deepglobe"),
+        (("-c", "lib"), 2, "the competition file lib is a folder", "deepglobe"),
+        (("--gpu", ""), 2, "there is no accelerator ''", "t4x2"),
+        (("status", ""), 2, "there are no runs in", "python launch.py"),
         (("-c", "dubai"), 2, "dubai needs its data; it is on Kaggle: https://", "--data DIR"),
         (("-c", "dubai", "--data", "nowhere"), 2, "the data folder nowhere does not exist", "--data DIR"),
         (("--data", "lib"), 2, "sample makes its own scenes", "leave --data out"),
@@ -33,22 +45,55 @@ from tests.conftest import TINY
         (("--gpu", "t4x2", "--set", "model.weights=best.safetensors"), 2, "is a file of this machine", "/kaggle/input"),
         (("status",), 2, "there are no runs in", "python launch.py"),
         (("fetch", "0000"), 2, "there are no runs in", "python launch.py"),
-        (("--no-such-flag",), 2, "No such option", ""),
+        (("--no-such-flag",), 2, "No such option", "python launch.py --help"),
     ],
 )
 def test_wrong_words_of_launch(program, words, code, said, hint):
-    done = (
-        program("launch.py", *words, "--json", code=code)
-        if said != "No such option"
-        else program("launch.py", *words, code=code)
-    )
+    done = program("launch.py", *words, "--json", code=code)
     assert said in done.stderr
     assert hint in done.stderr
-    if done.stdout:
-        document = json.loads(done.stdout)
-        assert said in document["error"]
-        assert document["exit_code"] == code
+    document = json.loads(done.stdout)
+    assert said in document["error"]
+    assert document["exit_code"] == code
     assert not program.runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (("launch.py", "--dry-run", "stop", "-y"), "stop"),
+        (("launch.py", "--gpu", "t4x2", "runs"), "runs"),
+        (("submit.py", "--run", "older", "send"), "send"),
+        (("submit.py", "-c", "dubai", "check", "file.csv"), "check"),
+    ],
+)
+def test_options_before_a_command_are_not_forgotten(program, words, command):
+    """`--dry-run stop` would stop for real, `--run A send` would send another run's file."""
+    said = program(*words, code=2).stderr
+    assert words[1] in said
+    assert f"before {command!r} would be ignored" in said
+
+
+def test_a_reader_that_leaves_is_no_error(program):
+    """`launch.py --dry-run | head -1`"""
+    with program.start("launch.py", "--dry-run") as process:
+        process.stdout.close()
+        assert "Error" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": "x"}'])
+def test_a_damaged_run_spoils_no_other(program, content):
+    files.write(program.runs / "20260101-000000-sample-aaaa" / "run.json", content)
+    assert "damaged" in program("launch.py", "runs").stdout
+    assert "run.json" in program("launch.py", "status", code=1).stderr
+    assert "there is no finished run yet" in program("submit.py", code=2).stderr
+
+
+def test_a_place_that_cannot_be_written(program, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for runs in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = program("launch.py", "--dry-run", "--json", code=1, SWATH_RUNS=str(runs))
+        assert str(tmp_path / "file") in json.loads(done.stdout)["error"]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +105,6 @@ def test_wrong_words_of_launch(program, words, code, said, hint):
         (("score", "file.csv", "--truth", "nowhere", "-c", "sample"), 2, "the truth folder nowhere does not exist"),
         (("encode", "nowhere", "-c", "sample", "--out", "x.csv"), 2, "nowhere holds no masks"),
         (("decode", "LICENSE", "-c", "sample", "--out", "x"), 1, "the id "),
-        (("--tta", "d5"), 2, "--tta d5: there is no such set of orientations"),
     ],
 )
 def test_wrong_words_of_submit(program, words, code, said):

@@ -20,11 +20,11 @@ REF = KernelRef("me", "kernel", 1)
 class Place:
     """A session from a script: what each call answers, in order; an exception is raised."""
 
-    def __init__(self, streams=(), statuses=(), contents=None):
+    def __init__(self, streams=(), statuses=(), contents=None, refusals=0):
         self.streams, self.statuses = list(streams), list(statuses)
         self.contents = contents or {}
         self.downloads: list[str] = []
-        self.listings = 0
+        self.listings, self.refusals = 0, refusals
 
     def logs(self, ref, live=True):
         for item in self.streams.pop(0):
@@ -39,6 +39,9 @@ class Place:
         return Status(answer)
 
     def outputs(self, ref):
+        if self.refusals:
+            self.refusals -= 1
+            raise LOST
         self.listings += 1
         return [Output(name, f"{name}?{self.listings}") for name in self.contents]
 
@@ -55,8 +58,9 @@ class Place:
 
 def followed(place, tmp_path):
     lines, pauses = [], []
-    status = follow(place, REF, tmp_path / "log.txt", lines.append, poll=20, sleep=pauses.append)
-    return status.state, lines, pauses
+    ended = follow(place, REF, tmp_path / "log.txt", lines.append, poll=20, sleep=pauses.append)
+    assert [path.name for path in tmp_path.iterdir()] == ["log.txt"], "no .part is left"
+    return ended.status.state, lines, pauses
 
 
 LOST = LostConnection("the line went dead")
@@ -82,6 +86,14 @@ def test_a_stream_that_closes_early_is_not_the_end(tmp_path):
 def test_the_end_of_the_log_may_come_late(tmp_path):
     place = Place(streams=[["x\n"], [LOST], [LOST], ["x\n", "y\n"]], statuses=["failed"])
     assert followed(place, tmp_path)[:2] == ("failed", ["x", "y"])
+
+
+def test_a_log_that_cannot_be_read_to_its_end_does_not_count_as_whole_and_takes_no_longer_ones_place(tmp_path):
+    (tmp_path / "log.txt").write_text("x\ny\nz\n")
+    place = Place(streams=[["x\n", LOST]] + [[LOST]] * 3, statuses=["complete"])
+    ended = follow(place, REF, tmp_path / "log.txt", print, poll=20, sleep=lambda seconds: None)
+    assert (ended.status.state, ended.log_whole) == ("complete", False)
+    assert (tmp_path / "log.txt").read_text() == "x\ny\nz\n"
 
 
 def test_a_status_that_is_not_answered_is_asked_again(tmp_path):
@@ -176,9 +188,16 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
 
 
 def test_a_file_that_is_promised_and_not_listed(tmp_path):
-    place = Place(contents={"manifest.json": manifest(gone=b"x")})
+    place = Place(contents={"manifest.json": manifest(gone=b"x", here=b"yy"), "here": b"yy"})
     with pytest.raises(Failed, match="says that it wrote gone"):
         fetch(place, REF, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["here"], "what is right stays, and nothing says it is all"
+
+
+def test_a_listing_that_is_refused_for_a_moment_is_asked_for_again(tmp_path):
+    place = Place(contents={"a.bin": b"abc"}, refusals=2)
+    assert fetch(place, REF, tmp_path).moved == 1
+    assert place.refusals == 0
 
 
 def test_without_a_manifest_everything_is_fetched_and_nothing_is_claimed(tmp_path):
@@ -189,5 +208,6 @@ def test_without_a_manifest_everything_is_fetched_and_nothing_is_claimed(tmp_pat
 
 
 def test_a_manifest_that_is_no_manifest(tmp_path):
-    with pytest.raises(Failed, match=r"manifest .* cannot be read"):
-        fetch(Place(contents={"manifest.json": b"<html>"}), REF, tmp_path)
+    for content in (b"<html>", b"[]", b'{"files": [{"name": "a"}]}', b'{"files": [{"name": 3, "bytes": 1}]}'):
+        with pytest.raises(Failed, match=r"the manifest of .* is not one"):
+            fetch(Place(contents={"manifest.json": content}), REF, tmp_path)

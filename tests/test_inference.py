@@ -8,10 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.competitions import Pair
+from lib.inference import restore
+from lib.inference.folder import predict_folder
 from lib.inference.predict import predict
 from lib.inference.tta import ORIENTATIONS
-from lib.inference.windows import FLOOR, starts, weights
+from lib.inference.windows import starts, weights
 from lib.models import build
+from lib.models.checkpoint import Checkpoint
+from lib.rasters import encode_png, masks_in
 from lib.recipe import ModelRecipe, resolve
 
 
@@ -34,12 +39,17 @@ def test_neighbours_overlap_as_asked(length, window, overlap):
     assert all(pixels >= window * overlap - 1 for pixels in shared)
 
 
-def test_weights_are_floored_and_symmetric():
+def window(length: int) -> np.ndarray:
+    """A twentieth at the very edge, one in the middle, a squared sine between."""
+    return 0.05 + 0.95 * np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
+
+
+def test_weights_are_a_floored_hann_window():
     blend = weights(31, 20)
-    assert blend.min() > FLOOR**2 * 0.99
-    assert blend.max() <= 1
-    assert np.allclose(blend, blend[::-1, ::-1])
-    assert blend[15, 10] > 10 * blend[0, 0]
+    assert np.allclose(blend, window(31)[:, None] * window(20), rtol=1e-5)
+    assert blend.dtype == np.float32
+    assert blend[15].max() > 0.99
+    assert 0.05**2 <= blend.min() < 1.2 * 0.05**2
 
 
 @pytest.mark.parametrize("name", ["none", "flips", "d4"])
@@ -128,6 +138,31 @@ def test_windows_leave_no_seams():
     assert np.allclose(whole, pieces, atol=1e-5)
 
 
+class Brightness(torch.nn.Module):
+    """Says the same everywhere: class 1 as likely as the picture it is given is bright."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        bright = (images.float().mean((1, 2, 3)) / 255).clamp(0.01, 0.99)
+        return torch.stack([1 - bright, bright], 1).log()[..., None, None].expand(-1, -1, *images.shape[-2:])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_overlapping_windows_are_blended_by_their_weights(turned):
+    image = np.zeros((64, 110, 3), np.uint8)
+    image[:, 70:] = 255
+    if turned:
+        image = np.ascontiguousarray(image.transpose(1, 0, 2))
+    found = predict(Brightness(), image, recipe_with(infer__window=64, infer__overlap=0.25), tta="none")[1]
+    left, right, blend = np.zeros(110), np.zeros(110), window(64)
+    left[:64] = right[46:] = blend  # the left one sees black only, the right one 40 bright columns of 64
+    expected = (0.01 * left + 40 / 64 * right) / (left + right)
+    assert np.allclose(found.T if turned else found, np.broadcast_to(expected, (64, 110)), atol=1e-5)
+
+
 def test_windows_see_only_themselves(model):
     """With windows, a far-away change of the image moves nothing here: the model really works window by window."""
     image = np.random.default_rng(0).integers(0, 256, (64, 400, 3)).astype(np.uint8)
@@ -137,3 +172,46 @@ def test_windows_see_only_themselves(model):
     before, after = (predict(model, picture, settings, tta="none") for picture in (image, changed))
     assert np.array_equal(before[:, :, :200], after[:, :, :200])
     assert not np.allclose(before[:, :, 310:], after[:, :, 310:])
+
+
+@pytest.fixture
+def folder(tmp_path, model, competition):
+    """Two functions: the masks that `predict_folder` saves of two images, and those of `predict` and `restore`."""
+    competition = competition.model_copy(update={"classes": competition.classes[:5]})
+    checkpoint = Checkpoint(model, competition, recipe_with(infer__tta="flips"), score=0.5, epoch=1)
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 61, 3)).astype(np.uint8)
+    pairs = [Pair(name, tmp_path / f"{name}.png", None, name) for name in "ab"]
+    for pair, image in zip(pairs, images, strict=True):
+        pair.image.write_bytes(encode_png(image))
+
+    def masks(out, tta=None, size=None):
+        submission = competition.submission.model_copy(update={"size": size})
+        sized = competition.model_copy(update={"submission": submission})
+        predict_folder(checkpoint, sized, pairs, tmp_path / out, tta=tta)
+        return [masks_in(tmp_path / out, sized)(name) for name in "ab"]
+
+    def expected(tta, size):
+        return [restore(predict(model, image, checkpoint.recipe, tta), size) for image in images]
+
+    return masks, expected
+
+
+def same(masks, others) -> bool:
+    return all(np.array_equal(one, other) for one, other in zip(masks, others, strict=True))
+
+
+@pytest.mark.parametrize("size", [None, (37, 90), (61, 40)])
+def test_masks_have_the_size_that_the_competition_fixes(folder, size):
+    masks, expected = folder
+    found = masks("out", size=size)
+    assert [mask.shape for mask in found] == [size or (40, 61)] * 2
+    assert same(found, expected("flips", size or (40, 61)))
+
+
+def test_the_recipe_names_the_orientations_unless_asked(folder):
+    masks, expected = folder
+    usual = masks("usual")
+    assert same(usual, masks("flips", tta="flips"))
+    for tta in ("none", "d4"):
+        assert same(masks(tta, tta=tta), expected(tta, (40, 61)))
+        assert not same(usual, masks(tta, tta=tta))

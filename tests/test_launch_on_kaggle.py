@@ -2,9 +2,7 @@
 
 import json
 import re
-import signal
 import sys
-import time
 
 import pytest
 from slugify import slugify
@@ -12,55 +10,22 @@ from slugify import slugify
 from lib import files
 from lib.launching.bundle import LIMIT
 from lib.rasters import encode_png, read_image, read_labels, write_labels
-from tests.conftest import TINY, program_in
+from tests.conftest import ON_T4, TINY, WITHOUT_GPU, only
 from tests.loopback import (
     EMPTY,
     UNKNOWN_STATUS,
     CutLog,
     Expired,
     HtmlPage,
-    KaggleServer,
     Refuse,
-    Replace,
     Reset,
-    Slow,
     Truncate,
     WrongBytes,
 )
 
-ON_T4 = ("launch.py", "--gpu", "t4x2", "-c", "sample", *TINY)
-"""A push to the two T4s…"""
-WITHOUT_GPU = ("--set", "train.device=cpu")
-"""…that may run on a machine that has none."""
 
-
-@pytest.fixture
-def server(tmp_path, cache):
-    with KaggleServer(tmp_path / "server") as server:
-        server.env["SWATH_CACHE"] = str(cache)
-        yield server
-
-
-@pytest.fixture
-def program(server, tmp_path, cache):
-    return program_in(tmp_path, cache, **server.client_env(tmp_path / "home"), SWATH_POLL_SECONDS="0.2")
-
-
-def only(mapping):
-    (value,) = mapping.values()
-    return value
-
-
-def wait_for(condition, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return found
-
-
-def test_push_follow_fetch(server, program):
-    done = program(*ON_T4, *WITHOUT_GPU, "--timeout", "1h30m", "--json")
+def test_push_follow_fetch(server, on_kaggle):
+    done = on_kaggle(*ON_T4, *WITHOUT_GPU, "--timeout", "1h30m", "--json")
     run = json.loads(done.stdout)
     kernel = only(server.kernels)
     version = kernel.latest
@@ -73,7 +38,7 @@ def test_push_follow_fetch(server, program):
     assert sent["sessionTimeoutSeconds"] == 5400
     assert sent["slug"] == f"tester/{slugify(sent['newTitle'])}" == f"tester/{run['id']}"
     assert len(version.text.encode()) < LIMIT
-    assert version.text.encode() == (program.runs / run["id"] / "kernel" / "kernel.py").read_bytes()
+    assert version.text.encode() == (on_kaggle.runs / run["id"] / "kernel" / "kernel.py").read_bytes()
 
     assert run["status"] == version.status.lower() == "complete"
     assert run["attempts"][0] | {"started": ""} == {
@@ -84,11 +49,11 @@ def test_push_follow_fetch(server, program):
         "started": "",
     }
     assert version.records[0]["data"].startswith("devices: "), "what it runs on comes first"
-    log = (program.runs / run["id"] / "log.txt").read_text()
+    log = (on_kaggle.runs / run["id"] / "log.txt").read_text()
     assert log == "".join(record["data"] for record in version.records)
     left = {name: path.read_bytes() for name, path in version.outputs()}
     for name, content in left.items():
-        assert (program.runs / run["id"] / "outputs" / name).read_bytes() == content or name == "manifest.json"
+        assert (on_kaggle.runs / run["id"] / "outputs" / name).read_bytes() == content or name == "manifest.json"
     assert "checkpoints/best.safetensors" in left
     assert not [name for name in left if name.startswith(("lib/", "kernels/"))], "the payload stays out of the outputs"
     asked = [body for name, body in server.requests if name == "GetKernelSessionStatus"]
@@ -99,7 +64,7 @@ def test_push_follow_fetch(server, program):
     assert f"next: python submit.py --run {run['id']}" in done.stderr
 
 
-def test_a_run_is_picked_up_by_other_processes(server, program, scenes, tmp_path, competition):
+def test_a_run_is_picked_up_by_other_processes(server, on_kaggle, scenes, tmp_path, competition):
     """Detached; a user's own competition, data under the old mount layout; then a server that misbehaves."""
     server.layout = "old"
     data = tmp_path / "data"
@@ -117,11 +82,11 @@ def test_a_run_is_picked_up_by_other_processes(server, program, scenes, tmp_path
         + '[submission.zip]\npixels = "index"\n'
         + '[recipe]\nmodel.encoder = "mobilenetv3_small_050"\nmodel.weights = "none"\n'
     )
-    detached = program("launch.py", "--gpu", "p100", "-c", own, *TINY, *WITHOUT_GPU, "--detach")
+    detached = on_kaggle("launch.py", "--gpu", "p100", "-c", own, *TINY, *WITHOUT_GPU, "--detach")
     run_id = detached.stdout.strip()
     assert "Kaggle has retired the P100 and gives 2 x T4 instead" in detached.stderr
     assert only(server.kernels).latest.metadata["machineShape"] == "NvidiaTeslaP100"
-    assert program.json("launch.py", "status")["status"] in ("queued", "running")
+    assert on_kaggle.json("launch.py", "status")["status"] in ("queued", "running")
 
     server.faults.add("logs", CutLog(1))
     server.faults.add("logs", Refuse(500))
@@ -130,7 +95,7 @@ def test_a_run_is_picked_up_by_other_processes(server, program, scenes, tmp_path
     server.faults.add("GetKernelSessionStatus", Refuse(429, retry_after="1"))
     server.faults.add("GetKernelSessionStatus", EMPTY)
     server.faults.add("GetKernelSessionStatus", UNKNOWN_STATUS)
-    followed = program("launch.py", "logs", "-f", run_id[-4:])
+    followed = on_kaggle("launch.py", "logs", "-f", run_id[-4:])
     version = only(server.kernels).latest
     assert version.wait() == "COMPLETE"
     for stream in ("stdout", "stderr"):
@@ -142,102 +107,34 @@ def test_a_run_is_picked_up_by_other_processes(server, program, scenes, tmp_path
     server.faults.add("download", Truncate(100), match="metrics.csv")
     server.faults.add("download", Expired(), match="summary.json")
     server.faults.add("download", Reset(), match="manifest.json")
-    fetched = program.json("launch.py", "fetch")
+    fetched = on_kaggle.json("launch.py", "fetch")
     assert server.faults.pending == []
     assert fetched["status"] == "complete"
     assert fetched["metrics"]["label"] == "macro Dice"
-    outputs = program.runs / run_id / "outputs"
+    outputs = on_kaggle.runs / run_id / "outputs"
     for entry in files.read_json(outputs / "manifest.json")["files"]:
         assert files.sha256(outputs / entry["name"]) == entry["sha256"]
     assert not [path for path in outputs.rglob("*") if path.name.endswith(".part")]
-    assert program("launch.py", "logs").stdout == "".join(record["data"] for record in version.records)
+    assert on_kaggle("launch.py", "logs").stdout == "".join(record["data"] for record in version.records)
 
     before = len(server.requests)
-    assert "all of it was here already" in program("launch.py", "fetch").stdout
+    assert "all of it was here already" in on_kaggle("launch.py", "fetch").stdout
     moved = [name for name, _ in server.requests[before:] if name.startswith("/download")]
     assert len(moved) == 1, "the manifest alone"
-    assert run_id in program("launch.py", "runs").stdout
-    made = program.json("submit.py", "--data", data, "--tta", "none")
+    assert run_id in on_kaggle("launch.py", "runs").stdout
+    made = on_kaggle.json("submit.py", "--data", data, "--tta", "none")
     assert made["problems"] == []
     assert made["which"] == "validation"
     assert made["score"]["score"] == pytest.approx(fetched["metrics"]["value"], abs=1e-3)
 
 
-def test_a_session_without_its_gpu_stops_at_once_and_says_why(server, program):
+def test_a_session_without_its_gpu_stops_at_once_and_says_why(server, on_kaggle):
     """What an account without a verified phone gets, silently, from Kaggle."""
-    done = program(*ON_T4, code=1)
+    done = on_kaggle(*ON_T4, code=1)
     assert "a GPU was asked for and this session has none" in done.stderr
     assert "phone" in done.stderr
     assert "failed" in done.stdout
-    assert "@progress" not in (next(program.runs.glob("*/log.txt"))).read_text()
-
-
-QUOTA = "Maximum weekly GPU quota of 30.00 hours reached."
-
-
-@pytest.mark.parametrize(
-    ("prepare", "words", "said"),
-    [
-        (lambda server: setattr(server, "gpu_hours_left", 0), ON_T4, QUOTA),
-        (
-            lambda server: None,
-            ("launch.py", "--gpu", "t4x2", "--set", "model.weights=none"),
-            "balraj98/deepglobe-land-cover",
-        ),
-        (lambda server: server.faults.add("SaveKernel", Reset()), ON_T4, "so nothing was started"),
-        (
-            lambda server: server.faults.add(
-                "SaveKernel", Refuse(409, "The requested title is already in use by a notebook.")
-            ),
-            ON_T4,
-            "The requested title is already in use by a notebook.",
-        ),
-    ],
-    ids=["quota", "rejected source", "connection lost before the push", "title taken"],
-)
-def test_a_refused_push_spends_nothing_and_says_why(server, program, prepare, words, said):
-    prepare(server)
-    done = program(*words, code=3)
-    assert said in done.stderr
-    assert not [kernel for kernel in server.kernels.values() if kernel.latest.active], "nothing runs on"
-    assert server.count("SaveKernel") == 1
-    assert not list(program.runs.glob("*")), "no half-written run"
-
-
-@pytest.mark.parametrize("fault", [Reset(work_done=True), HtmlPage(200, work_done=True)], ids=["reset", "html"])
-def test_a_push_whose_answer_is_lost_is_not_repeated(server, program, fault):
-    server.faults.add("SaveKernel", fault)
-    run = program.json(*ON_T4, *WITHOUT_GPU, "--detach")
-    assert server.count("SaveKernel") == 1
-    assert run["attempts"][-1]["version"] == 1
-    assert list(server.kernels) == [run["id"]]
-
-
-def test_a_launcher_killed_while_it_pushes_leaves_a_run_that_can_be_picked_up(server, program):
-    server.faults.add("SaveKernel", Slow(1.5))
-    launcher = program.start(*ON_T4, *WITHOUT_GPU)
-    wait_for(lambda: server.count("SaveKernel"))
-    launcher.kill()
-    launcher.communicate()
-    kernel = wait_for(lambda: next(iter(server.kernels.values()), None))
-    assert kernel.latest.wait() == "COMPLETE"
-    assert program.json("launch.py", "status")["status"] == "complete"
-    assert program.json("launch.py", "fetch")["metrics"]["value"] > 0
-    assert server.count("SaveKernel") == 1
-
-
-def test_stopping_fetches_first_and_deletes(server, program):
-    run = program.json(*ON_T4, *WITHOUT_GPU, "--set", "train.epochs=500", "--detach")
-    version = only(server.kernels).latest
-    wait_for(lambda: any("@progress" in record["data"] for record in version.records))
-    done = program("launch.py", "stop", "-y")
-    assert "stopped" in done.stdout
-    assert server.kernels == {}
-    names = [name for name, _ in server.requests]
-    assert names.index("ListKernelSessionOutput") < names.index("DeleteKernel")
-    assert files.read_json(program.runs / run["id"] / "run.json")["status"] == "stopped"
-    asked = program("launch.py", "stop", code=1)
-    assert "Kaggle has no cancel" in asked.stderr
+    assert "@progress" not in (next(on_kaggle.runs.glob("*/log.txt"))).read_text()
 
 
 @pytest.mark.parametrize(
@@ -248,30 +145,30 @@ def test_stopping_fetches_first_and_deletes(server, program):
     ],
     ids=["none", "bad"],
 )
-def test_credentials_are_asked_for_before_anything_else(server, program, credentials, said):
-    done = program(*ON_T4, "--json", code=3, **credentials)
+def test_credentials_are_asked_for_before_anything_else(server, on_kaggle, credentials, said):
+    done = on_kaggle(*ON_T4, "--json", code=3, **credentials)
     assert said in done.stderr
     assert "kaggle.com/settings" in done.stderr
     assert said in json.loads(done.stdout)["error"]
     assert server.count("SaveKernel") == 0
-    assert not list(program.runs.glob("*"))
+    assert not list(on_kaggle.runs.glob("*"))
 
 
-def test_a_bad_token_that_hides_a_good_key_is_named(server, program, tmp_path):
+def test_a_bad_token_that_hides_a_good_key_is_named(server, on_kaggle, tmp_path):
     """The client falls back to kaggle.json, and sends the bad token all the same."""
     files.write_json(tmp_path / "home" / ".kaggle" / "kaggle.json", {"username": "tester", "key": server.key})
-    done = program(*ON_T4, *WITHOUT_GPU, code=3, KAGGLE_API_TOKEN="KGAT_expired")
+    done = on_kaggle(*ON_T4, *WITHOUT_GPU, code=3, KAGGLE_API_TOKEN="KGAT_expired")
     assert "from KAGGLE_API_TOKEN" in done.stderr
     assert "hides a good kaggle.json" in done.stderr
-    fine = program(*ON_T4, *WITHOUT_GPU, "--detach", "--json", KAGGLE_API_TOKEN="")
+    fine = on_kaggle(*ON_T4, *WITHOUT_GPU, "--detach", "--json", KAGGLE_API_TOKEN="")
     assert json.loads(fine.stdout)["attempts"][0]["ref"].startswith("tester/")
 
 
-def test_a_dry_run_writes_the_folder_without_account_or_network(program):
-    done = program(
+def test_a_dry_run_writes_the_folder_without_account_or_network(on_kaggle):
+    done = on_kaggle(
         "launch.py", "--gpu", "t4x2", "--dry-run", KAGGLE_API_TOKEN="", KAGGLE_API_ENDPOINT="http://127.0.0.1:9"
     )
-    folder = program.runs / "dry-run" / "kernel"
+    folder = on_kaggle.runs / "dry-run" / "kernel"
     assert sorted(path.name for path in folder.iterdir()) == ["kernel-metadata.json", "kernel.py"]
     metadata = json.loads((folder / "kernel-metadata.json").read_text())
     assert metadata["machine_shape"] == "NvidiaTeslaT4"
@@ -281,50 +178,31 @@ def test_a_dry_run_writes_the_folder_without_account_or_network(program):
     assert "Kaggle gives 2 x T4" in done.stdout
     assert "not asked" in done.stdout
     first = (folder / "kernel.py").read_bytes()
-    document = program.json("launch.py", "--gpu", "t4x2", "--dry-run")
+    document = on_kaggle.json("launch.py", "--gpu", "t4x2", "--dry-run")
     assert (folder / "kernel.py").read_bytes() == first
     assert document["bundle"]["bytes"] == len(first)
     assert document["recipe"]["model"]["encoder"] == "resnet34"
-    assert program.json("launch.py", "runs") == []
+    assert on_kaggle.json("launch.py", "runs") == []
 
 
-def test_what_a_dry_run_writes_runs_in_a_clean_interpreter(program, tmp_path, cache):
+def test_what_a_dry_run_writes_runs_in_a_clean_interpreter(on_kaggle, tmp_path, cache):
     """By hand, in an empty folder, without argument: what Kaggle does with it."""
     import subprocess
 
-    program("launch.py", "--dry-run", *TINY)
+    on_kaggle("launch.py", "--dry-run", *TINY)
     work = tmp_path / "elsewhere"
     work.mkdir()
     clean = {"PATH": "/usr/bin:/bin", "HOME": str(work), "SWATH_CACHE": str(cache)}
-    kernel = program.runs / "dry-run" / "kernel" / "kernel.py"
+    kernel = on_kaggle.runs / "dry-run" / "kernel" / "kernel.py"
     done = subprocess.run([sys.executable, "-I", kernel], cwd=work, env=clean, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("devices: ")
     assert (work / "kaggle" / "working" / "checkpoints" / "best.safetensors").is_file()
 
 
-def test_ctrl_c_leaves_the_run_running(server, program):
-    launcher = program.start(*ON_T4, *WITHOUT_GPU)
-    version = wait_for(lambda: server.kernels and only(server.kernels).latest)
-    wait_for(lambda: version.records)
-    launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=30)
-    assert launcher.returncode == 130
-    assert "goes on without this terminal" in said
-    assert "python launch.py fetch" in said
-    assert "Traceback" not in said
-    assert version.wait() == "COMPLETE"
-    assert program.json("launch.py", "fetch")["status"] == "complete"
-
-
-def test_an_answer_of_another_kind_is_not_a_push(server, program):
-    server.faults.add("SaveKernel", Replace({"error": "Something about tags.", "versionNumber": 0}))
-    assert "Kaggle refused the push: Something about tags." in program(*ON_T4, code=3).stderr
-
-
-def test_an_encoder_that_does_not_exist_is_not_pushed(server, program):
-    done = program(*ON_T4, "--set", "model.encoder=resnet5o", code=2)
+def test_an_encoder_that_does_not_exist_is_not_pushed(server, on_kaggle):
+    done = on_kaggle(*ON_T4, "--set", "model.encoder=resnet5o", code=2)
     assert "has no model 'resnet5o'" in done.stderr
     assert "did you mean" in done.stderr
     assert server.count("SaveKernel") == 0
-    assert not list(program.runs.glob("*"))
+    assert not list(on_kaggle.runs.glob("*"))

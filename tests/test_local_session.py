@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import pytest
 
@@ -10,6 +9,7 @@ from lib import files
 from lib.launching.fetch import fetch
 from lib.launching.follow import follow
 from lib.launching.local import LocalSession
+from tests.conftest import wait_for
 
 WAIT = 'import sys, time\nprint("ready", flush=True)\n[time.sleep(0.05) for _ in range(2000)]\n'
 
@@ -34,15 +34,9 @@ def start(tmp_path):
 
 def end_of(session, ref, tmp_path):
     lines = []
-    status = follow(session, ref, tmp_path / "log.txt", lines.append, poll=0.05)
-    return status, lines
-
-
-def wait_for(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+    followed = follow(session, ref, tmp_path / "log.txt", lines.append, poll=0.05)
+    assert followed.log_whole
+    return followed.status, lines
 
 
 def is_alive(pid: int) -> bool:
@@ -111,12 +105,36 @@ def test_stopping(start, tmp_path):
     assert session.status(ref).state == "stopped"
 
 
-def test_a_killed_supervisor_is_noticed(start):
-    session, ref = start(WAIT)
+OWN_NUMBER = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
+
+
+def test_a_killed_supervisor_is_noticed_and_its_kernel_does_not_run_on(start):
+    session, ref = start(OWN_NUMBER)
+    kernel = int(next(session.logs(ref)).data)
     os.kill(files.read_json(session.folder / "state.json")["supervisor"], signal.SIGKILL)
     wait_for(lambda: session.status(ref).over)
     assert session.status(ref).state == "failed"
     assert "supervisor was killed" in session.status(ref).message
+    wait_for(lambda: not is_alive(kernel))
+
+
+def test_a_kernel_that_does_not_listen_is_killed_after_a_while(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWATH_GRACE_SECONDS", "0.5")
+    session, ref = start("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + OWN_NUMBER)
+    kernel = int(next(session.logs(ref)).data)
+    session.stop(ref)
+    assert session.status(ref).state == "stopped"
+    assert not is_alive(kernel)
+
+
+def test_a_launcher_that_dies_before_its_supervisor_leaves_no_run_that_waits_for_ever(tmp_path, monkeypatch):
+    session = LocalSession(tmp_path / "run" / "session")
+    files.write_json(session.folder / "state.json", {"state": "queued", "message": ""})
+    ref = session.find("run")
+    assert session.status(ref).state == "queued"
+    monkeypatch.setattr("lib.launching.local.START_SECONDS", 0)
+    assert session.status(ref).state == "failed"
+    session.stop(ref)
 
 
 def test_the_log_is_live_and_replays_from_the_start(start):

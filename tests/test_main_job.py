@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,26 @@ def test_the_run_remembers_its_submission(submission):
     listed = program.json("launch.py", "runs")
     assert [entry["id"] for entry in listed] == [made["run"]]
     assert json.dumps(listed)
+
+
+def test_each_command_ends_with_the_next_to_type(submission, scenes):
+    """Type what every command says, from the masks on, and come back to where it began."""
+    program, made = submission
+    blanks = {"FILE": program.folder / "by hand.csv", "DIR": scenes / "truth"}
+    words, typed = ["submit.py", "predict", "--tta", "none", "--out", str(program.folder / "the masks")], []
+    while " ".join(words[:2]) not in typed:
+        typed.append(" ".join(words[:2]))
+        said = program(*words).stderr.strip().splitlines()[-1]
+        assert said.startswith("next: python ")
+        words = [str(blanks.get(word, word)) for word in shlex.split(said)[2:]]
+    assert typed == [
+        "submit.py predict",
+        "submit.py encode",
+        "submit.py check",
+        "submit.py score",
+        "launch.py runs",
+        "launch.py status",
+        "submit.py --run",
+    ]
+    for words in (["submit.py", "decode", made["file"], "--out", program.folder / "back"], ["launch.py", "logs"]):
+        assert program(*words).stderr.strip().splitlines()[-1].startswith("next: python ")

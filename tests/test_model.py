@@ -3,17 +3,20 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from lib.competitions import IGNORE, load
 from lib.errors import Failed, UsageError
+from lib.launching.show import TrainingView
 from lib.models import build, checkpoint, has_unused_parameters
 from lib.progress import line, parse
 from lib.recipe import ModelRecipe, Recipe, TrainRecipe, resolve
-from lib.training.devices import _runs
-from lib.training.loop import rate
+from lib.training.callbacks import Progress
+from lib.training.loop import Segmentation, rate
 from lib.training.losses import Loss
 from tests.conftest import PROJECT
 
@@ -30,6 +33,16 @@ def model():
 def test_any_size_in_the_same_size_out(model, size):
     with torch.inference_mode():
         assert model(torch.zeros(2, 3, *size, dtype=torch.uint8)).shape == (2, 6, *size)
+
+
+@pytest.mark.parametrize(("size", "mode"), [((40, 61), "reflect"), ((5, 40), "edge")])
+def test_the_border_is_continued_with_the_image(model, size, mode):
+    """Mirrored; repeated where the image is too small for that. Never black, nor the mean colour."""
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    around = np.pad(image, ((0, -size[0] % 32), (0, -size[1] % 32), (0, 0)), mode=mode)
+    small, large = (torch.from_numpy(pixels).permute(2, 0, 1)[None] for pixels in (image, around))
+    with torch.inference_mode():
+        assert torch.allclose(model(small), model(large)[..., : size[0], : size[1]], atol=1e-5)
 
 
 def test_pixels_are_normalised_inside(model):
@@ -110,6 +123,8 @@ def test_a_checkpoint_explains_itself(tmp_path, model):
     loaded.must_be_of(sample)
     with pytest.raises(UsageError, match=r"was trained for 'sample' .* not for 'dubai'"):
         loaded.must_be_of(load("dubai"))
+    with pytest.raises(UsageError, match=r"for 'sample' \(urban, .*\), not for 'sample' \(barren, .*\)"):
+        loaded.must_be_of(sample.model_copy(update={"classes": sample.classes[::-1]}))
 
 
 def test_files_that_are_no_checkpoint(tmp_path, model):
@@ -166,18 +181,68 @@ def test_the_rate_rises_then_falls_to_zero():
     assert rates[55] == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.fixture
+def optimizing(model):
+    """What Lightning is given for ten steps, five of them warm-up."""
+    recipe = Recipe(train=TrainRecipe(lr=0.01, warmup=0.5, weight_decay=0.125))
+    return Segmentation(model, load("sample"), recipe, steps=10).configure_optimizers()
+
+
+def test_the_optimizer_follows_the_rate(optimizing):
+    optimizer, schedule = optimizing["optimizer"], optimizing["lr_scheduler"]
+    rates = []
+    for _ in range(10):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule["scheduler"].step()
+    assert rates[:6] == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01, 0.01])
+    assert rates[6:] == pytest.approx([0.01 * (1 + np.cos(np.pi * step / 5)) / 2 for step in (1, 2, 3, 4)])
+    assert schedule["interval"] == "step"
+
+
+def test_norms_and_biases_do_not_decay(model, optimizing):
+    decay = {id(p): group["weight_decay"] for group in optimizing["optimizer"].param_groups for p in group["params"]}
+    seen = set()
+    for part in model.modules():
+        for name, weight in part.named_parameters(recurse=False):
+            plain = name == "bias" or isinstance(part, torch.nn.modules.batchnorm._BatchNorm)
+            assert decay.pop(id(weight)) == (0 if plain else 0.125), f"{name} of {part}"
+            seen.add(plain)
+    assert seen == {True, False}
+    assert not decay
+
+
+def test_the_loss_told_is_the_epochs_mean(capsys):
+    module = SimpleNamespace(
+        recipe=Recipe(train=TrainRecipe(batch=4, epochs=2)), steps=6, score=SimpleNamespace(value=0.5)
+    )
+    trainer = SimpleNamespace(current_epoch=0, global_step=3, optimizers=[], is_global_zero=True)
+    ticking = iter(range(100))
+    watch = Progress(clock=lambda: next(ticking) / 4)
+    for losses in ([9.0, 1.0, 2.0], [1.0, 2.0, 6.0]):
+        watch.on_train_epoch_start(trainer, module)
+        for number, loss in enumerate(losses):
+            watch.on_train_batch_end(trainer, module, {"loss": torch.tensor(loss)}, None, number)
+        watch.on_validation_end(trainer, module)
+    records = [parse(text) for text in capsys.readouterr().out.splitlines()]
+    told = [record for record in records if "metric" in record]
+    assert [record["loss"] for record in told] == [4.0, 3.0]
+    assert [record["images_per_s"] for record in told] == [16.0, 16.0], "three steps of four images in 3/4 s"
+
+
+def test_the_time_left_goes_by_the_steps_left(capsys):
+    record = {"epoch": 1, "epochs": 4, "step": 25, "steps": 100, "loss": 0.5, "metric": 0.25, "seconds": 60.0}
+    with TrainingView("macro Dice") as view:
+        view.line(line(record))
+        view.line(line(record | {"epoch": 3, "step": 75, "metric": 0.125, "seconds": 3600.0}))
+    first, later = (text.split() for text in capsys.readouterr().err.splitlines() if "/4" in text)
+    assert (first[0], first[3:]) == ("1/4", ["0.2500", "-", "1m00s", "3m00s"])
+    assert (later[0], later[3:]) == ("3/4", ["0.2500", "-", "1h00m", "20m00s"])
+
+
 def test_the_progress_line_there_and_back():
     record = {"epoch": 3, "loss": 0.123456789, "metric": None}
     assert parse(line(record)) == {"epoch": 3, "loss": 0.123457, "metric": None}
     assert parse("epoch 3") is None
     assert parse("@progress {broken") is None
     assert parse("@progress [1]") is None
-
-
-def test_which_cards_a_build_of_torch_runs_on():
-    kaggle = ["sm_70", "sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
-    assert not any(_runs(arch, 6, 0) for arch in kaggle), "a P100"
-    assert any(_runs(arch, 7, 5) for arch in kaggle), "a T4"
-    assert any(_runs(arch, 8, 9) for arch in kaggle), "an L4 runs code for sm_80"
-    assert any(_runs(arch, 9, 0) for arch in ["compute_80"])
-    assert any(_runs(arch, 12, 0) for arch in kaggle)

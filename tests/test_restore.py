@@ -43,6 +43,16 @@ def test_the_labels_are_torchs(classes, small, large, sharpness, seed):
     assert np.array_equal(labels[lead > 1e-5], expected[lead > 1e-5])
 
 
+def test_noise_at_full_size():
+    """So many stretches differ that they are settled in several bands, along columns and along rows."""
+    probabilities = np.random.default_rng(0).random((5, 261, 193), dtype=np.float32)
+    probabilities /= probabilities.sum(0)
+    labels = restore(probabilities, (2000, 1500))
+    expected, lead = by_torch(probabilities, (2000, 1500))
+    assert np.mean(lead > 1e-5) > 0.99
+    assert np.array_equal(labels[lead > 1e-5], expected[lead > 1e-5])
+
+
 def test_a_class_that_wins_only_between_the_samples():
     """The second choice of both neighbours wins half-way: settling by the winners alone would lose it."""
     probabilities = np.array([[[0.6, 0.0]], [[0.0, 0.6]], [[0.4, 0.4]]], np.float32)

@@ -1,13 +1,17 @@
 """`submit.py send` through the official client: once, checked, waited for, remembered."""
 
 import json
+import shutil
+import signal
+from pathlib import Path
 
 import pytest
 
 from lib import files
+from lib.submissions import expected
 from lib.submissions.truth import score_file, sizes_of, truths
-from tests.conftest import Program, program_in
-from tests.loopback import Competition, HtmlPage, KaggleServer, Refuse, Reset
+from tests.conftest import Program, program_in, wait_for
+from tests.loopback import Competition, HtmlPage, KaggleServer, Refuse, Replace, Reset, Slow
 
 
 @pytest.fixture
@@ -19,10 +23,6 @@ def server(tmp_path):
 @pytest.fixture
 def sender(server, submission, scenes, tmp_path, cache, competition) -> Program:
     """The main job's run, copied, of a competition that is on Kaggle and scores with this kit's own rule."""
-    import shutil
-
-    from lib.submissions import expected
-
     owner, made = submission
     run = tmp_path / "runs" / made["run"]
     shutil.copytree(owner.runs / made["run"], run, ignore=shutil.ignore_patterns("session"))
@@ -79,24 +79,130 @@ def test_somebody_elses_file_is_checked_and_sent(server, sender, tmp_path):
     own.write_text("ImageClassId,rle_mask\n" + own.read_text() + "\n")
     entry = sender.json("submit.py", "send", own, "-m", "an empty one")
     assert entry["public_score"] == 0.0
-    assert server.submissions[0].description == "an empty one"
+    assert server.submissions[0].description.startswith("an empty one")
+    (run,) = sender.runs.glob("2*")
+    assert sender.json("submit.py", "send")["file"] == str(run / "submission.csv"), "without a name: the run's own"
+    assert len(server.submissions) == 2
 
 
-def test_an_answer_that_is_lost_is_not_asked_for_twice(server, sender):
-    server.faults.add("CreateSubmission", Reset(work_done=True))
-    done = sender("submit.py", "send", code=1)
-    assert "may or may not have been made" in done.stderr
+@pytest.mark.parametrize(
+    "fault",
+    [Reset(work_done=True), Refuse(408, work_done=True), HtmlPage(200, work_done=True), Replace({}, work_done=True)],
+    ids=["reset", "timeout", "html", "empty"],
+)
+def test_an_answer_that_is_lost_is_looked_for_and_not_asked_for_twice(server, sender, fault):
+    server.faults.add("CreateSubmission", fault)
+    entry = sender.json("submit.py", "send")
+    assert entry["status"] == "COMPLETE"
+    assert entry["public_score"] == round(entry["score"]["score"], 5)
     assert len(server.submissions) == 1
     assert sender("submit.py", "send", code=3).stderr.count("second submission") == 1
+
+
+def test_what_is_neither_answered_nor_listed_is_not_sent_again_before_it_is_sure(server, sender):
+    server.faults.add("CreateSubmission", Reset())
+    server.faults.add("ListSubmissions", HtmlPage(503), times=3)
+    done = sender("submit.py", "send", code=1)
+    assert "may or may not have been made" in done.stderr
+    assert "it may still arrive" in sender("submit.py", "send", code=1).stderr
+    assert server.submissions == []
+    (path,) = sender.runs.glob("*/run.json")
+    content = files.read_json(path)
+    content["submissions"][-1]["sent"] = "2026-01-01T00:00:00+00:00"
+    files.write_json(path, content)
+    assert sender.json("submit.py", "send")["status"] == "COMPLETE"
     assert len(server.submissions) == 1
 
 
-def test_an_upload_that_fails_submits_nothing_and_may_be_repeated(server, sender):
-    server.faults.add("upload", Refuse(403, "The address has expired."))
+@pytest.mark.parametrize(
+    ("route", "fault"),
+    [
+        ("upload", Refuse(403, "The address has expired.")),
+        ("StartSubmissionUpload", HtmlPage(503)),
+        ("StartSubmissionUpload", Reset()),
+    ],
+    ids=["upload", "busy", "reset"],
+)
+def test_an_upload_that_fails_submits_nothing_and_may_be_repeated(server, sender, route, fault):
+    server.faults.add(route, fault)
     done = sender("submit.py", "send", code=3)
-    assert "Kaggle took no submission" in done.stderr
+    assert "nothing was submitted" in done.stderr
     assert server.submissions == []
     assert sender.json("submit.py", "send")["status"] == "COMPLETE"
+
+
+def test_who_leaves_while_the_score_is_awaited_can_come_back_for_it(server, sender):
+    server.scoring_polls = 10**6
+    waiting = sender.start("submit.py", "send")
+    wait_for(lambda: server.count("GetSubmission") > 3)
+    waiting.send_signal(signal.SIGINT)
+    _, said = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130
+    assert "next: python submit.py send" in said
+    server.scoring_polls = 0
+    assert sender.json("submit.py", "send")["public_score"] > 0.7
+    assert len(server.submissions) == 1
+
+
+def test_of_several_at_once_one_submits(server, sender):
+    server.faults.add("StartSubmissionUpload", Slow(0.5), times=None)
+    together = [sender.start("submit.py", "send") for _ in range(3)]
+    codes = sorted(process.wait(timeout=120) for process in together)
+    assert len(server.submissions) == 1
+    assert codes[0] == 0
+    for process in together:
+        process.communicate()
+
+
+def test_the_same_content_is_not_sent_from_another_run(server, sender):
+    sender("submit.py", "send")
+    (run,) = sender.runs.glob("2*")
+    later = run.with_name("2" + run.name[1:-4] + "zzzz")
+    shutil.copytree(run, later)
+    content = files.read_json(later / "run.json")
+    for entry in content["submissions"]:
+        for key in ("sent", "sent_to", "copy", "ref", "status", "public_score"):
+            entry.pop(key, None)
+    files.write_json(later / "run.json", content)
+    done = sender("submit.py", "send", "--run", later.name, code=3)
+    assert "would cost a second submission" in done.stderr
+    assert run.name in done.stderr
+    assert len(server.submissions) == 1
+
+
+def test_the_score_goes_to_what_was_sent_whatever_happens_to_the_file(server, sender):
+    server.scoring_polls = 60
+    (path,) = sender.runs.glob("*/submission.csv")
+    before = path.read_bytes()
+    sending = sender.start("submit.py", "send", "--json")
+    wait_for(lambda: server.count("GetSubmission"))
+    path.write_text("overwritten")
+    entry = json.loads(sending.communicate(timeout=120)[0])
+    assert entry["public_score"] > 0.7
+    assert Path(entry["copy"]).read_bytes() == before, "what was sent is kept"
+    assert ledger(sender)[-1] == entry
+
+
+def test_a_file_of_another_competition_is_checked_by_that_ones_rules(server, sender, tmp_path):
+    (run,) = sender.runs.glob("2*")
+    other = (run / "competition.toml").read_text().replace('sample = "sample_submission.csv"', "")
+    other = other.replace('["ImageClassId", "rle_mask"]', '["id", "px"]')
+    (tmp_path / "other.toml").write_text(other)
+    done = sender("submit.py", "send", "-c", tmp_path / "other.toml", code=3)
+    assert "would be wasted" in done.stderr
+    assert server.count("StartSubmissionUpload") == 0
+
+
+def test_a_file_of_validation_images_is_no_submission(server, sender):
+    (run,) = sender.runs.glob("2*")
+    own = (run / "competition.toml").read_text()
+    start, end = own.index("[data.test]"), own.index("[masks]")
+    (run / "competition.toml").write_text(own[:start] + own[end:])
+    made = sender.json("submit.py", "--tta", "none")
+    assert made["which"] == "validation"
+    done = sender("submit.py", "send", code=3)
+    assert "images that the run held out" in done.stderr
+    assert server.count("StartSubmissionUpload") == 0
 
 
 def test_rules_that_were_not_accepted(server, sender):
@@ -115,6 +221,7 @@ def test_waiting_survives_a_busy_server_and_tells_of_a_file_that_cannot_be_score
     done = sender("submit.py", "send", code=1)
     assert "could not score submission" in done.stderr
     assert "null values" in done.stderr
+    assert ledger(sender)[-1]["status"] == "ERROR"
 
 
 def test_a_competition_that_is_not_on_kaggle(submission):

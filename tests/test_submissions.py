@@ -25,6 +25,9 @@ FORMS = {
     "csv from zero": Submission(csv=Csv(**CSV, base=0)),
     "csv with a word for empty": Submission(csv=Csv(**CSV, empty="-")),
     "csv of some classes": Submission(csv=Csv(**CSV, classes=("water", "urban"))),
+    "csv without a background": Submission(
+        csv=Csv(**CSV, classes=("urban", "agriculture", "rangeland", "water", "barren"))
+    ),
     "csv by name": Submission(csv=Csv(columns=("id", "rle"), id="{name}-{id}")),
     "zip of indices": Submission(zip=Zip(pixels="index", member="masks/{id}.png")),
     "zip of colours": Submission(zip=Zip(pixels="colour", member="{id}_mask.png")),
@@ -59,7 +62,8 @@ def test_there_and_back(tmp_path_factory, form, sizes, seed):
     assert list(found) == sorted(masks)
     for image, labels in masks.items():
         sent = np.isin(labels, competition.sent)
-        assert np.array_equal(found[image], np.where(sent, labels, IGNORE))
+        background = 3 if form == "csv without a background" else IGNORE  # 3: forest, the one class without rows
+        assert np.array_equal(found[image], np.where(sent, labels, background))
     assert check(path, competition, layout, masks.__getitem__) == []
     content = path.read_bytes()
     write(masks.__getitem__, competition, layout, path)
@@ -223,7 +227,7 @@ def test_wrong_members_are_told(zipped):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("masks/im_0.png", b"no picture")
         archive.writestr("masks/im_1.png", b"")
-    assert "masks/im_0.png is not a PNG of index pixels" in check(path, competition, layout, masks.__getitem__)[0]
+    assert "masks/im_0.png is not a PNG" in check(path, competition, layout, masks.__getitem__)[0]
     path.write_bytes(b"PK no zip")
     assert "is not a readable zip file" in check(path, competition, layout, masks.__getitem__)[0]
 

@@ -8,7 +8,7 @@ them, how a submission is written and how it is scored. Nothing here reads a pix
 """
 
 from lib.competitions.layout import Pair, find_pairs
-from lib.competitions.loader import available, load, parse
+from lib.competitions.loader import available, load, parse, spelled
 from lib.competitions.schema import IGNORE, Competition, Label, Metric
 
-__all__ = ["IGNORE", "Competition", "Label", "Metric", "Pair", "available", "find_pairs", "load", "parse"]
+__all__ = ["IGNORE", "Competition", "Label", "Metric", "Pair", "available", "find_pairs", "load", "parse", "spelled"]

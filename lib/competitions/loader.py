@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lib.competitions.schema import Competition
 from lib.errors import UsageError
+from lib.files import typed
 from lib.validation import closest, read_toml, validated
 
 HERE = Path(__file__).parent
@@ -24,10 +25,16 @@ def find(name: str | Path) -> Path:
     if path.suffix == ".toml" or path.exists():
         if path.is_file():
             return path
-        raise UsageError(f"the competition file {path} does not exist", f"a file, or {_names()}")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise UsageError(f"the competition file {path} {what}", f"a file NAME.toml, or {_names()}")
     raise UsageError(
         f"there is no competition {str(name)!r}", f"{closest(str(name), available())}; or a file NAME.toml"
     )
+
+
+def spelled(file: Path) -> str:
+    """The word that `-c` takes for a competition's file: the name of one of the kit's, else the path."""
+    return file.stem if file.resolve().parent == HERE.resolve() else typed(file)
 
 
 def load(name: str | Path) -> Competition:

@@ -19,6 +19,7 @@ The smallest useful file:
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -112,12 +113,21 @@ class Kaggle(Strict):
     competition: Slug | None = None
 
 
+def _names_an_image(known: set[str], text: str) -> str:
+    holes = set(fields(text))
+    if "id" not in holes or holes - known:
+        allowed = ", ".join(f"{{{name}}}" for name in sorted(known))
+        raise ValueError(f"it must hold {{id}}, and no other field than {allowed}")
+    return text
+
+
 class Csv(Strict):
     """A CSV file with one row an (image, class) pair and the mask as run lengths."""
 
     columns: tuple[str, str] = ("id", "rle")
-    id: IdTemplate = "{id}_{class}"
-    """A row's id; `{class}` is the class's value, `{name}` its name. A sample submission's ids come first."""
+    id: Annotated[IdTemplate, AfterValidator(partial(_names_an_image, {"id", "class", "name"}))] = "{id}_{class}"
+    """A row's id; `{class}` is the class's value, `{name}` its name; neither where one class alone has rows. A sample
+    submission's ids come first."""
     order: Literal["C", "F"] = "F"
     """C: pixels are numbered row by row. F: column by column."""
     base: Literal[0, 1] = 1
@@ -132,7 +142,7 @@ class Zip(Strict):
     """A zip with one PNG an image."""
 
     pixels: Literal["index", "colour"] = "index"
-    member: str = "{id}.png"
+    member: Annotated[str, AfterValidator(partial(_names_an_image, {"id"}))] = "{id}.png"
 
 
 class Submission(Strict):
@@ -210,6 +220,11 @@ class Competition(Strict):
             for name in chosen or ():
                 if name not in names:
                     raise ValueError(f"{key}: there is no class {name!r}; the classes are {', '.join(names)}")
+        if csv and not {"class", "name"} & set(fields(csv.id)) and len(self.sent) > 1:
+            raise ValueError(
+                f"submission.csv.id: {csv.id!r} gives {len(self.sent)} classes the same rows; write {{class}} or "
+                "{name} into it, or name the one class that has rows in submission.csv.classes"
+            )
         if self.submission.zip and self.submission.zip.pixels == "colour" and not all(c.colour for c in self.classes):
             raise ValueError("submission.zip.pixels: 'colour' needs a colour for every class")
         return self
@@ -236,6 +251,12 @@ class Competition(Strict):
         """Indices of the classes that a submission holds, in the file's order."""
         csv = self.submission.csv
         return self.indices(csv.classes if csv else None)
+
+    @property
+    def unclaimed(self) -> int:
+        """What a pixel is that a submission gives to no class: the only class that has no rows, else `IGNORE`."""
+        left = set(range(len(self.classes))) - set(self.sent)
+        return left.pop() if len(left) == 1 else IGNORE
 
     @property
     def counted(self) -> tuple[int, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from lib.competitions import Competition, Pair
@@ -13,16 +12,13 @@ from lib.rasters import header_size, read_image, read_labels
 SHOWN = 5
 
 
-def check(pairs: list[Pair], competition: Competition, tick: Callable[[int], None] = lambda done: None) -> None:
-    """Decode every pair and compare sizes; `tick` hears how many are done.
+def check(pairs: list[Pair], competition: Competition) -> None:
+    """Decode every pair and compare sizes.
 
     Raises one `DataError` that names the first few bad files, each with its reason.
     """
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        mistakes = []
-        for done, mistake in enumerate(pool.map(lambda pair: _mistake(pair, competition), pairs), start=1):
-            mistakes += [mistake] if mistake else []
-            tick(done)
+        mistakes = [mistake for mistake in pool.map(lambda pair: _mistake(pair, competition), pairs) if mistake]
     if mistakes:
         reasons = "\n       ".join(mistake.reason for mistake in mistakes[:SHOWN])
         more = f"\n       and {len(mistakes) - SHOWN} more" if len(mistakes) > SHOWN else ""

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
+from lib.errors import UsageError
+from lib.validation import closest
+
 
 @dataclass(frozen=True)
 class Orientation:
@@ -35,3 +38,9 @@ ORIENTATIONS: dict[str, tuple[Orientation, ...]] = {
     "flips": tuple(Orientation(mirror, quarters) for mirror in (False, True) for quarters in (0, 2)),
     "d4": tuple(Orientation(mirror, quarters) for mirror in (False, True) for quarters in range(4)),
 }
+
+
+def turns_named(tta: str | None) -> None:
+    """Raise `UsageError` for a word that names no set of orientations."""
+    if tta is not None and tta not in ORIENTATIONS:
+        raise UsageError(f"--tta {tta}: there is no such set of orientations", closest(tta, list(ORIENTATIONS)))

@@ -109,6 +109,11 @@ def _archive(contents: dict[str, bytes]) -> bytes:
     return bz2.compress(plain.getvalue())  # as small as xz here, and four times as fast
 
 
+def _plain(text: str) -> str:
+    """A user's word as it may stand in the head's docstring."""
+    return text.replace("\\", "/").replace('"', "'")
+
+
 def _source(kernel: str, recipe: Recipe, gpu: str, files: tuple, archive: bytes, sha256: str) -> bytes:
     """The head for people, the code that unpacks, the payload."""
     listing = "\n".join(f"    {size:>8,}  {name}" for name, size in files if not name.startswith("site/"))
@@ -121,7 +126,7 @@ To look inside without running anything:
     python kernel.py unpack FOLDER
 
 Accelerator asked for: {gpu}.
-Model: {recipe.model.architecture} on {recipe.model.encoder}, weights {recipe.model.weights}.
+Model: {recipe.model.architecture} on {_plain(recipe.model.encoder)}, weights {_plain(recipe.model.weights)}.
 Inside (bytes, name), and {SMP} in site/ ({carried} files):
 
 {listing}

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,12 @@ from lib.launching.session import LostConnection
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 90
+
+_one_talker = threading.RLock()
+"""Redirecting stdout is the whole process's affair: of several threads, one calls the client at a time."""
+
+asked: set[str] = set()
+"""Methods of the server that a request has left for; after a lost answer it tells how far a call had come."""
 
 ENDPOINT = "KAGGLE_API_ENDPOINT"
 """Names another server, as `http://127.0.0.1:8000`; the client's own setting of this name is not honoured by it."""
@@ -39,16 +46,24 @@ def connect() -> Any:
             raise Refused(f"the Kaggle client cannot be imported: {error}", "pip install -r requirements.txt") from None
         api = kaggle.api
         if not getattr(api, "_authenticated", False):
-            with translated("signing in", found):
-                try:
-                    api.authenticate()
-                except SystemExit:
-                    raise Refused(
-                        f"Kaggle does not accept the credentials from {found.name}",
-                        "they may have expired; a bad token hides a good kaggle.json behind it. Then "
-                        + credentials.HOW,
-                    ) from None
+            _sign_in(api, found)
     return api
+
+
+def _sign_in(api: Any, found: credentials.Source) -> None:
+    """Nothing was asked of the server yet, so whatever goes wrong here is a `Refused`."""
+    try:
+        with translated("signing in", found):
+            api.authenticate()
+    except SystemExit:
+        raise Refused(
+            f"Kaggle does not accept the credentials from {found.name}",
+            "they may have expired; a bad token hides a good kaggle.json behind it. Then " + credentials.HOW,
+        ) from None
+    except SwathError as error:
+        raise Refused(error.reason, error.hint) from None
+    except (TypeError, KeyError, AttributeError, ValueError) as error:  # what the client makes of odd credentials
+        raise Refused(f"the credentials from {found.name} cannot be used: {_short(error)}", credentials.HOW) from None
 
 
 def owner(api: Any) -> str:
@@ -79,12 +94,12 @@ def translated(what: str, found: credentials.Source | None = None) -> Iterator[N
             yield
         except requests.HTTPError as error:
             raise _from_answer(what, error, found or credentials.source()) from None
-        except (requests.ConnectionError, requests.Timeout) as error:
-            raise LostConnection(f"{what}: the connection to Kaggle was lost ({_short(error)})", "try again") from None
-        except json.JSONDecodeError:
+        except json.JSONDecodeError:  # also requests' own, which is a RequestException
             raise LostConnection(
                 f"{what}: Kaggle answered with something other than JSON (it throttles this way)"
             ) from None
+        except requests.RequestException as error:
+            raise LostConnection(f"{what}: the connection to Kaggle was lost ({_short(error)})", "try again") from None
         except ValueError as error:  # the client's own checks of a kernel's metadata
             raise Failed(f"{what}: {error}") from None
 
@@ -99,7 +114,7 @@ def _from_answer(what: str, error: Any, found: credentials.Source | None) -> Swa
             f"{what}: Kaggle does not accept the credentials{place} ({words})",
             "a bad token hides a good kaggle.json behind it. " + credentials.HOW,
         )
-    if code in (429, 500, 502, 503, 504):
+    if code in (408, 429, 500, 502, 503, 504):
         return LostConnection(f"{what}: Kaggle is busy (HTTP {code}: {words})", "try again in a minute")
     return Failed(f"{what}: Kaggle refused it (HTTP {code}): {words}")
 
@@ -144,6 +159,7 @@ def _timeout_adapter() -> Any:
 
     class TimeoutAdapter(HTTPAdapter):
         def send(self, request, **options):
+            asked.add(request.path_url.split("?")[0].rsplit("/", 1)[-1])
             options["timeout"] = options.get("timeout") or (CONNECT_SECONDS, READ_SECONDS)
             return super().send(request, **options)
 
@@ -155,7 +171,7 @@ def _talk_to_stderr() -> Iterator[None]:
     """Collect what the client prints and pass it to stderr: stdout is for data."""
     words = io.StringIO()
     try:
-        with contextlib.redirect_stdout(words):
+        with _one_talker, contextlib.redirect_stdout(words):
             yield
     finally:
         if words.getvalue().strip() and "kaggle auth login" not in words.getvalue():

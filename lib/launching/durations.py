@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from lib.errors import UsageError
@@ -11,14 +12,25 @@ _UNITS = {"h": 3600, "m": 60, "s": 1}
 
 def parse(text: str) -> int:
     """Seconds of `11h30m`, `90m`, `45s` or a plain number of seconds; `UsageError` for anything else."""
-    if text.isdigit() and int(text) > 0:
+    if re.fullmatch("0*[1-9][0-9]*", text):
         return int(text)
-    parts = re.findall(r"(\d+)([hms])", text)
+    parts = re.findall(r"([0-9]+)([hms])", text)
     units = [unit for _, unit in parts]
     seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
     ordered = units == sorted(set(units), key="hms".index)
     if not parts or "".join(number + unit for number, unit in parts) != text or not ordered or seconds == 0:
         raise UsageError(f"{text!r} is not a duration", "write it as 90m, 11h30m or 45s")
+    return seconds
+
+
+def from_environment(name: str, default: float) -> float:
+    """Seconds that a variable of the environment holds; `UsageError` when it holds no positive number."""
+    try:
+        seconds = float(os.environ.get(name, default))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"{name} = {os.environ[name]!r} is not a number of seconds", f"unset {name}")
     return seconds
 
 

@@ -5,13 +5,13 @@ fetch(session, ref, run.outputs)      # a second call moves nothing that is alre
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from lib import files
@@ -27,6 +27,20 @@ FIRST_PAUSE = 0.5
 
 class WrongBytes(LostConnection):
     """A file arrived, and it is not the one in the manifest."""
+
+
+class Entry(BaseModel):
+    """A file as the kernel's manifest lists it."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """The kernel's manifest.json."""
+
+    files: list[Entry]
 
 
 @dataclass(frozen=True)
@@ -45,13 +59,10 @@ def fetch(
     `tick(name, bytes)` hears of every file that is in place. Raises `Failed` when a file cannot be had, is not what
     the manifest says, or is named in the manifest and not listed; the files that are right stay.
     """
-    listing = {output.name: output for output in session.outputs(ref)}
+    for attempt in _attempts():
+        with attempt:
+            listing = {output.name: output for output in session.outputs(ref)}
     manifest = _manifest(session, ref, listing)
-    missing = [name for name in manifest if name not in listing]
-    if missing:
-        raise Failed(
-            f"{ref} says that it wrote {', '.join(missing[:5])}, and the place does not list it", "fetch again"
-        )
     wanted = sorted(
         (name for name in listing if name != MANIFEST), key=lambda name: manifest.get(name, {}).get("bytes", 0)
     )
@@ -65,6 +76,12 @@ def fetch(
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         moved = sum(pool.map(bring, wanted))
+    missing = [name for name in manifest if name not in listing]
+    if missing:
+        raise Failed(
+            f"{ref} says that it wrote {', '.join(missing[:5])}, and the place does not list it; what it lists is here",
+            "fetch again",
+        )
     if manifest:  # last: its presence says that everything else is here
         files.write_json(folder / MANIFEST, {"files": list(manifest.values())})
     return Fetched(len(wanted), moved)
@@ -79,9 +96,10 @@ def _manifest(session: Session, ref: KernelRef, listing: dict[str, Output]) -> d
             content = BytesIO()
             session.download(_fresh(session, ref, listing[MANIFEST], attempt.retry_state.attempt_number), content)
     try:
-        return {entry["name"]: entry for entry in json.loads(content.getvalue())["files"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise Failed(f"the manifest of {ref} cannot be read: {error}", "fetch again") from None
+        return {entry.name: entry.model_dump() for entry in Manifest.model_validate_json(content.getvalue()).files}
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise Failed(f"the manifest of {ref} is not one: {reason}", "fetch again, or read the kernel's log") from None
 
 
 def _download(session: Session, ref: KernelRef, output: Output, target: Path, manifest: dict[str, dict]) -> int:
@@ -104,12 +122,7 @@ def _fresh(session: Session, ref: KernelRef, output: Output, attempt: int) -> Ou
 
 def _is_right(path: Path, expected: dict | None) -> bool:
     """Whether a file is here with the size and SHA-256 of the manifest; without an entry nobody knows: False."""
-    return (
-        expected is not None
-        and path.is_file()
-        and path.stat().st_size == expected["bytes"]
-        and files.sha256(path) == expected["sha256"]
-    )
+    return expected is not None and files.is_as_listed(path, expected)
 
 
 def _attempts() -> Retrying:

@@ -1,6 +1,7 @@
 """A run from plan to outputs, and a run picked up again later by another process.
 
-run = start(plan)                # pushed: the session has it
+run = prepare(plan)              # a folder that says what is about to be pushed
+push(run, plan)                  # the session has it
 outcome = finish(run)            # followed to its end, fetched, verified
 """
 
@@ -18,9 +19,8 @@ from typing import Any, TextIO
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from lib import files
-from lib.errors import Refused, SwathError, UsageError
-from lib.folders import PROJECT
-from lib.launching import runs
+from lib.errors import Failed, Refused, SwathError, UsageError
+from lib.folders import PROJECT, runs_folder
 from lib.launching.fetch import Fetched, fetch
 from lib.launching.follow import POLL_SECONDS, ask, follow
 from lib.launching.kaggle import KaggleSession
@@ -42,22 +42,25 @@ class Outcome:
     fetched: Fetched
 
 
-def start(plan: Plan) -> Run:
-    """Push the plan's bundle; the run's folder exists before, and says so when the push is refused."""
-    kaggle = KaggleSession() if plan.place == "kaggle" else None
-    owner = kaggle.owner if kaggle else "local"
-    if kaggle:
+def prepare(plan: Plan) -> Run:
+    """Check what can be checked here, and make the run's folder, with exactly what will be pushed."""
+    owner = "local"
+    if plan.place == "kaggle":
+        owner = KaggleSession().owner
         rehearse_model(plan)
     run_id = new_id(plan.competition.name)
-    run = runs.create(
-        run_id,
-        describe(plan) | {"created": _now(), "status": "queued", "attempts": [], "metrics": None, "submissions": []},
-    )
+    attempt = {"ref": f"{owner}/{run_id}", "version": None, "url": "", "status": "pushing", "started": _now()}
+    run = Run(runs_folder() / run_id)
     files.write(run.folder / "competition.toml", plan.competition_file.read_bytes())
     write_kernel(plan, run.kernel, run_id, owner)
-    session = kaggle or session_of(run)
-    attempt = {"ref": f"{owner}/{run_id}", "version": None, "url": "", "status": "pushing", "started": _now()}
-    run.update(attempts=[attempt])
+    state = {"created": _now(), "status": "queued", "attempts": [attempt], "metrics": None, "submissions": []}
+    run.create(describe(plan) | state)  # last: a folder without run.json is no run
+    return run
+
+
+def push(run: Run, plan: Plan) -> None:
+    """Push a prepared run; one that is refused leaves no folder."""
+    session = session_of(run)
     try:
         ref = session.push(run.kernel, plan.timeout)
     except Refused:
@@ -67,8 +70,7 @@ def start(plan: Plan) -> Run:
         run.update(status="failed", message=error.reason)
         raise
     pushed = {"ref": f"{ref.owner}/{ref.slug}", "version": ref.version, "url": ref.url, "status": "queued"}
-    run.update(attempts=[attempt | pushed])
-    return run
+    run.update(attempts=[run.read()["attempts"][-1] | pushed])
 
 
 def finish(run: Run) -> Outcome:
@@ -76,24 +78,31 @@ def finish(run: Run) -> Outcome:
     session = session_of(run)
     ref = _ref(run, session)
     with TrainingView(run.competition.metric.label) as view:
-        status = follow(session, ref, run.log, view.line)
-    run.update(log_whole=True)
-    return _bring_home(run, session, ref, status)
+        followed = follow(session, ref, run.log, view.line, begun=lambda: _note(run, Status("running")))
+    run.update(log_whole=followed.log_whole)
+    return _bring_home(run, session, ref, followed.status)
 
 
 def bring_home(run: Run) -> Outcome:
     """Fetch what a run has left so far, finished or not."""
+    content = run.read()
+    if content.get("deleted"):
+        return Outcome(run, _recorded(content), content["metrics"], Fetched(0, 0))
     session = session_of(run)
     ref = _ref(run, session)
     status = ask(session, ref, POLL_SECONDS)
-    if status.over and not run.read().get("log_whole"):
-        follow(session, ref, run.log, lambda line: None)
-        run.update(log_whole=True)
+    if isinstance(session, LocalSession) and session.is_tidied:
+        return Outcome(run, status, content["metrics"], _still_here(run))
+    if status.over and not content.get("log_whole"):
+        run.update(log_whole=follow(session, ref, run.log, lambda line: None).log_whole)
     return _bring_home(run, session, ref, status)
 
 
 def refresh(run: Run) -> Status:
-    """Ask the session how it stands, and write it down."""
+    """Ask the session how it stands, and write it down; a kernel that was deleted stands as it did."""
+    content = run.read()
+    if content.get("deleted"):
+        return _recorded(content)
     session = session_of(run)
     status = session.status(_ref(run, session))
     _note(run, status)
@@ -103,28 +112,40 @@ def refresh(run: Run) -> Status:
 def print_log(run: Run, live: bool, out: TextIO) -> None:
     """Print a run's log: the one at home when it is whole, else the session's, with `live` to its end."""
     if run.read().get("log_whole"):
-        out.write(run.log.read_text(encoding="utf-8"))
+        try:
+            out.write(run.log.read_text(encoding="utf-8", errors="replace"))
+        except OSError as error:
+            raise Failed(f"{run.log} cannot be read: {error.strerror}", f"python launch.py fetch {run.id}") from None
         return
     session = session_of(run)
     ref = _ref(run, session)
     if live:
         with tempfile.TemporaryDirectory() as folder:
-            _note(run, follow(session, ref, Path(folder) / "log.txt", lambda line: print(line, file=out, flush=True)))
+            log = Path(folder) / "log.txt"
+            _note(run, follow(session, ref, log, lambda line: print(line, file=out, flush=True)).status)
         return
     for record in session.logs(ref, live=False):
         out.write(record.data)
 
 
 def stop(run: Run) -> Status:
-    """End a run's session, after fetching what it has left so far; a run that is over stays as it is."""
+    """End a run's session; a run that is over stays as it is.
+
+    On Kaggle that deletes the kernel, so its log and what it has left so far are fetched first.
+    """
+    content = run.read()
+    if content.get("deleted"):
+        return _recorded(content)
     session = session_of(run)
     ref = _ref(run, session)
     status = session.status(ref)
     if not status.over:
-        if run.read()["place"] == "kaggle":
-            bring_home(run)
+        if content["place"] == "kaggle":
+            _rescue(run, session, ref)
         session.stop(ref)
         status = Status("stopped", "stopped by request")
+        if content["place"] == "kaggle":
+            run.update(deleted=True, log_whole=True)
     _note(run, status)
     return status
 
@@ -153,7 +174,7 @@ def rehearse_model(plan: Plan) -> None:
 def _ref(run: Run, session: Session) -> KernelRef:
     """The run's kernel. A launcher that was killed while it pushed did not hear the version: the server has it."""
     last = run.read()["attempts"][-1]
-    if last["version"] is None and isinstance(session, KaggleSession):
+    if last["version"] is None:
         ref = session.find(last["ref"].split("/")[1])
         if ref is not None:
             run.update(attempts=[last | {"version": ref.version, "url": ref.url}])
@@ -161,6 +182,7 @@ def _ref(run: Run, session: Session) -> KernelRef:
 
 
 def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> Outcome:
+    _note(run, status)
     with Progress(
         TextColumn("fetching {task.description}"),
         BarColumn(),
@@ -171,20 +193,59 @@ def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> O
     ) as bars:
         task = bars.add_task("outputs", total=None)
         fetched = fetch(session, ref, run.outputs, lambda name, size: bars.update(task, advance=size, description=name))
-    summary = run.outputs / "summary.json"
-    metric = files.read_json(summary)["metric"] if summary.is_file() else None
-    _note(run, status, metrics=metric, fetched=_now())
+    metric = _metric(run)
+    run.update(fetched=_now(), **({"metrics": metric} if metric else {}))
     if status.over and isinstance(session, LocalSession):
         session.tidy()
-    return Outcome(run, status, metric, fetched)
+    return Outcome(run, status, metric or run.read()["metrics"], fetched)
 
 
-def _note(run: Run, status: Status, **more: Any) -> None:
+def _still_here(run: Run) -> Fetched:
+    """What came home from a session on this machine, whose own copies are gone; `Failed` when some of it is lost."""
+    listed = files.read_manifest(run.outputs)
+    lost = [name for name, entry in listed.items() if not files.is_as_listed(run.outputs / name, entry)]
+    if lost:
+        raise Failed(
+            f"{len(lost)} of the run's outputs are damaged or gone from {run.outputs}: {', '.join(lost[:3])}; "
+            "there is no other copy of a run on this machine",
+            "train again: python launch.py",
+        )
+    return Fetched(len(listed), 0)
+
+
+def _metric(run: Run) -> dict[str, Any] | None:
+    """What the kernel's summary says it scored; None when there is no summary, or one of somebody else's making."""
+    summary = run.outputs / "summary.json"
+    content = files.read_json(summary) if summary.is_file() else None
+    metric = content.get("metric") if isinstance(content, dict) else None
+    shape = {"label": str, "value": (int, float), "epoch": int, "per_class": dict, "baselines": dict}
+    fits = isinstance(metric, dict) and all(isinstance(metric.get(key), kind) for key, kind in shape.items())
+    return metric if fits and "majority" in metric["baselines"] else None
+
+
+def _note(run: Run, status: Status) -> None:
     attempts = run.read()["attempts"]
     attempts[-1]["status"] = status.state
     state = status.state if status.state != "unknown" else "running"
     ended = {"ended": _now()} if status.over and not run.read().get("ended") else {}
-    run.update(status=state, message=status.message, attempts=attempts, **ended, **more)
+    run.update(status=state, message=status.message, attempts=attempts, **ended)
+
+
+def _rescue(run: Run, session: Session, ref: KernelRef) -> None:
+    """Bring home what a running session shows; what cannot be had is said, and stops nothing."""
+    for what, bring in (
+        ("log", lambda: files.write(run.log, "".join(record.data for record in session.logs(ref, live=False)))),
+        ("outputs", lambda: fetch(session, ref, run.outputs)),
+    ):
+        try:
+            bring()
+        except SwathError as error:
+            talk.print(f"its {what} could not be fetched: {error.reason}", markup=False)
+
+
+def _recorded(content: dict[str, Any]) -> Status:
+    """How a run stood when it was last looked at."""
+    return Status(content["status"], content.get("message", ""))
 
 
 def _now() -> str:

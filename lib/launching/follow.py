@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from lib.errors import Failed
+from lib.launching import durations
 from lib.launching.session import KernelRef, LostConnection, Session, Status
 
-POLL_SECONDS = float(os.environ.get("SWATH_POLL_SECONDS", 20))
+POLL_SECONDS = durations.from_environment("SWATH_POLL_SECONDS", 20)
 """Between questions to Kaggle: its limits are unpublished, and it answers 429 to faster callers."""
 
 PATIENCE = 30
@@ -25,6 +27,14 @@ END_TRIES = 3
 """Tries to read the end of a finished session's log."""
 
 
+@dataclass(frozen=True)
+class Followed:
+    """How a session ended, and whether its log was read to the end."""
+
+    status: Status
+    log_whole: bool
+
+
 def follow(
     session: Session,
     ref: KernelRef,
@@ -32,23 +42,35 @@ def follow(
     show: Callable[[str], None],
     poll: float = POLL_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
-) -> Status:
-    """Show every line of the session's log, write it to `log`, and return how the session ended."""
-    status = Status("queued")
+    begun: Callable[[], None] = lambda: None,
+) -> Followed:
+    """Show every line of the session's log, write it to `log`, and return how the session ended.
+
+    `begun` is called once, when the session is seen to run. A log that is at home already is replaced by a longer one.
+    """
+    status, whole = Status("queued"), False
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w", encoding="utf-8") as file:
-        reader = _Reader(session, ref, file, show)
-        while not status.over:
-            reader.read_on()
-            status = ask(session, ref, poll, sleep)
-            if not status.over:
-                sleep(poll)
-        for _ in range(END_TRIES):  # what was written between the last record seen and the end
-            if reader.read_on():
-                break
-            sleep(min(poll, 2.0))
-        reader.finish()
-    return status
+    part = log.with_name(f"{log.name}.{os.getpid()}.part")
+    try:
+        with open(part, "w", encoding="utf-8") as file:
+            reader = _Reader(session, ref, file, show, begun)
+            while not status.over:
+                reader.read_on()
+                status = ask(session, ref, poll, sleep)
+                if not status.over:
+                    sleep(poll)
+            for _ in range(END_TRIES):  # what was written between the last record seen and the end
+                whole = reader.read_on()
+                if whole:
+                    break
+                sleep(min(poll, 2.0))
+            reader.finish()
+    finally:
+        if log.is_file() and log.stat().st_size > part.stat().st_size:
+            part.unlink()
+        else:
+            part.replace(log)
+    return Followed(status, whole)
 
 
 def ask(session: Session, ref: KernelRef, poll: float, sleep: Callable[[float], None] = time.sleep) -> Status:
@@ -65,8 +87,15 @@ def ask(session: Session, ref: KernelRef, poll: float, sleep: Callable[[float], 
 class _Reader:
     """Reads a log that replays from its beginning, and passes on what is new."""
 
-    def __init__(self, session: Session, ref: KernelRef, file: TextIO, show: Callable[[str], None]) -> None:
-        self.session, self.ref, self.file, self.show = session, ref, file, show
+    def __init__(
+        self,
+        session: Session,
+        ref: KernelRef,
+        file: TextIO,
+        show: Callable[[str], None],
+        begun: Callable[[], None],
+    ) -> None:
+        self.session, self.ref, self.file, self.show, self.begun = session, ref, file, show, begun
         self.seen = 0
         self.lines = Lines()
 
@@ -76,6 +105,8 @@ class _Reader:
             for number, record in enumerate(self.session.logs(self.ref)):
                 if number < self.seen:
                     continue
+                if not self.seen:
+                    self.begun()
                 self.seen = number + 1
                 self.file.write(record.data)
                 self.file.flush()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lib.errors import Failed, Refused
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+from lib.errors import Failed, Refused, SwathError
 from lib.launching.client import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -17,6 +20,7 @@ from lib.launching.client import (
     session_of,
     translated,
 )
+from lib.launching.follow import POLL_SECONDS
 from lib.launching.session import KernelRef, LogRecord, LostConnection, Output, Status
 
 STATES = {
@@ -34,12 +38,19 @@ REJECTED = {
     "invalid_competition_sources": "competitions (were their rules accepted in a browser?)",
     "invalid_kernel_sources": "kernels",
     "invalid_model_sources": "models",
+    "invalid_tags": "keywords",
 }
 
 PAGE = 200
 """Outputs a page of the listing; the server gives no more."""
 
+PRESENT_SECONDS = 2
+"""How long the speed of a replay is watched before it is compared with the clock's."""
+
 END_OF_LOG = "END_OF_LOG"
+
+DELETIONS = 4
+"""Tries to delete a kernel that must not run."""
 
 REPLAY_SECONDS = 3
 """A replay that is silent for so long has reached the present."""
@@ -79,15 +90,12 @@ class KaggleSession:
             raise Refused(error.reason, error.hint) from None
         if answer.error:
             raise Refused(f"Kaggle refused the push: {answer.error}", _fix(answer.error))
+        if not answer.url or not answer.version_number:
+            return self._recorded(slug, LostConnection("Kaggle's answer to the push names no kernel"))
         ref = _ref(answer, self.owner, slug)
         rejected = [f"{what}: {', '.join(names)}" for key, what in REJECTED.items() if (names := getattr(answer, key))]
         if rejected:
-            self.stop(ref)
-            raise Refused(
-                "Kaggle rejected sources of this run, and it would have started without them; "
-                f"the kernel was deleted again. {'; '.join(rejected)}",
-                "check the names in the competition's [kaggle] table, and open each page once while signed in",
-            )
+            self._take_back(ref, f"Kaggle rejected sources of this run: {'; '.join(rejected)}")
         return ref
 
     def status(self, ref: KernelRef) -> Status:
@@ -107,7 +115,8 @@ class KaggleSession:
     def logs(self, ref: KernelRef, live: bool = True) -> Iterator[LogRecord]:
         """Server-sent events while the version runs, the whole list once it has finished.
 
-        Not `live`, a running version's log ends where the replay falls silent.
+        Not `live`, a running version's log ends where the replay has reached the present: it falls silent, or its
+        records come no faster than they were written.
         """
         import requests
 
@@ -125,7 +134,8 @@ class KaggleSession:
                 )
                 answer.raise_for_status()
                 streamed = "text/event-stream" in answer.headers.get("Content-Type", "")
-                yield from _events(answer) if streamed else _finished(answer)
+                records = _events(answer) if streamed else _finished(answer)
+                yield from records if live or not streamed else _until_now(records)
             except requests.RequestException as error:
                 if not live and answer is not None and answer.ok:
                     return
@@ -157,6 +167,9 @@ class KaggleSession:
         try:
             with requests.get(output.source, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as answer:
                 answer.raise_for_status()
+                page = "text/html" in answer.headers.get("Content-Type", "")
+                if page and not output.name.lower().endswith((".html", ".htm")):
+                    raise LostConnection(f"{output.name}: a web page came instead of the file")
                 for chunk in answer.iter_content(1 << 20):
                     file.write(chunk)
         except requests.RequestException as error:
@@ -181,6 +194,26 @@ class KaggleSession:
         version = answer.metadata.current_version_number or 1
         return KernelRef(self.owner, slug, version, f"https://www.kaggle.com/code/{self.owner}/{slug}")
 
+    def _take_back(self, ref: KernelRef, reason: str) -> None:
+        """Delete a kernel that Kaggle has started without its data; `Refused` when it is gone, else `Failed`."""
+        deletions = Retrying(
+            stop=stop_after_attempt(DELETIONS),
+            wait=wait_fixed(POLL_SECONDS),
+            retry=retry_if_exception_type(LostConnection),
+            reraise=True,
+        )
+        try:
+            deletions(self.stop, ref)
+        except SwathError as error:
+            raise Failed(
+                f"{reason}. It runs without them and uses up quota, because it could not be deleted: {error.reason}",
+                f"delete it: {ref.url or ref}, or python launch.py stop {ref.slug} -y",
+            ) from None
+        raise Refused(
+            f"{reason}. The kernel was deleted again",
+            "check the names in the competition's [kaggle] table, and open each page once while signed in",
+        )
+
     def _recorded(self, slug: str, lost: LostConnection) -> KernelRef:
         """What the server has of a push whose answer was lost. The slug is fresh, so version 1 is this push."""
         try:
@@ -201,7 +234,7 @@ def _ref(answer: Any, owner: str, slug: str) -> KernelRef:
     place = len(parts) - 1 - parts[::-1].index("code") if "code" in parts else None
     if place is not None and len(parts) > place + 2:
         owner, slug = parts[place + 1], parts[place + 2]
-    return KernelRef(owner, slug, answer.version_number or 1, answer.url)
+    return KernelRef(owner, slug, answer.version_number, answer.url)
 
 
 def _fix(error: str) -> str | None:
@@ -219,8 +252,21 @@ def _events(answer: Any) -> Iterator[LogRecord]:
             text = line[len(b"data:") :].strip().decode("utf-8", "replace")
             if text == END_OF_LOG:
                 return
-            yield _record(text)
+            yield _record(_parsed(text))
     raise LostConnection("the log stream was closed before its end")
+
+
+def _until_now(records: Iterator[LogRecord], clock: Callable[[], float] = time.monotonic) -> Iterator[LogRecord]:
+    """The records of a replay up to the present: a replay runs many times faster than the session did."""
+    begin, first = clock(), None
+    for record in records:
+        yield record
+        first = record.time if first is None else first
+        passed = clock() - begin
+        if passed >= PRESENT_SECONDS:
+            if record.time - first <= 2 * passed:
+                return
+            begin, first = clock(), record.time
 
 
 def _finished(answer: Any) -> Iterator[LogRecord]:
@@ -228,13 +274,23 @@ def _finished(answer: Any) -> Iterator[LogRecord]:
         records = answer.json()
     except ValueError:
         raise LostConnection("the log is not readable yet") from None
-    for record in records if isinstance(records, list) else []:
-        yield LogRecord(record.get("stream_name", "stdout"), float(record.get("time", 0)), record.get("data", ""))
+    yield from map(_record, records if isinstance(records, list) else [])
 
 
-def _record(text: str) -> LogRecord:
+def _record(content: Any) -> LogRecord:
+    """A record as the server sends it; what is none is passed on as text."""
+    if not isinstance(content, dict):
+        return LogRecord("stdout", 0.0, str(content))
+    stream, seconds, data = (content.get(key) for key in ("stream_name", "time", "data"))
+    return LogRecord(
+        stream if stream == "stderr" else "stdout",
+        float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+        data if isinstance(data, str) else "",
+    )
+
+
+def _parsed(text: str) -> Any:
     try:
-        content = json.loads(text)
-        return LogRecord(content.get("stream_name", "stdout"), float(content.get("time", 0)), content.get("data", ""))
-    except (ValueError, AttributeError):
-        return LogRecord("stdout", 0.0, text)
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -21,8 +21,13 @@ from lib.folders import PROJECT, cache_folder
 from lib.launching.session import KernelRef, LogRecord, Output, Status
 
 FOLDERS = ("src", "input", "working", "temp")
+STATE = "state.json"
+
 PAUSE = 0.1
 """Seconds between looks at the log."""
+
+START_SECONDS = 30
+"""A session that is queued for longer, with no supervisor, lost its launcher before it had one."""
 
 
 class LocalSession:
@@ -43,7 +48,7 @@ class LocalSession:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(self.data.resolve(), target_is_directory=True)
         command = [sys.executable, "-m", "lib.launching.supervisor", str(self.folder.resolve())]
-        files.write_json(self.folder / "state.json", {"state": "queued", "message": ""})
+        files.write_json(self.folder / STATE, {"state": "queued", "message": ""})
         with open(self.folder / "supervisor.log", "wb") as trouble:
             supervisor = subprocess.Popen(
                 command + (["--timeout", str(timeout)] if timeout else []),
@@ -58,14 +63,19 @@ class LocalSession:
             if supervisor.poll() is not None:
                 raise Failed(f"the local session did not start; see {self.folder / 'supervisor.log'}")
             time.sleep(PAUSE)
-        return KernelRef("local", self.folder.parent.name, 1, self.folder.resolve().as_uri())
+        return self._ref()
+
+    def find(self, slug: str) -> KernelRef | None:
+        return self._ref() if (self.folder / STATE).is_file() else None
 
     def status(self, ref: KernelRef) -> Status:
         state = self._state()
-        if state["state"] == "running" and not self._supervised():
-            state = self._state()  # it may have ended between the two looks
-            if state["state"] == "running":
+        if state["state"] in ("queued", "running") and not self._supervised():
+            again = self._state()  # it may have gone on between the two looks
+            waited = time.time() - (self.folder / STATE).stat().st_mtime
+            if again == state and (state["state"] == "running" or waited > START_SECONDS):
                 return Status("failed", "the session's supervisor was killed, or the machine was restarted")
+            state = again
         return Status(state["state"], state["message"])
 
     def logs(self, ref: KernelRef, live: bool = True) -> Iterator[LogRecord]:
@@ -96,11 +106,17 @@ class LocalSession:
             shutil.copyfileobj(source, file, 1 << 20)
 
     def stop(self, ref: KernelRef) -> None:
-        state = self._state()
-        if state["state"] == "running" and self._supervised():
-            os.kill(state["supervisor"], signal.SIGTERM)
+        while self.status(ref).state == "queued":
+            time.sleep(PAUSE)
+        if self.status(ref).state == "running":
+            os.kill(self._state()["supervisor"], signal.SIGTERM)
             while not self.status(ref).over:
                 time.sleep(PAUSE)
+
+    @property
+    def is_tidied(self) -> bool:
+        """Whether what the session left came home and was removed here."""
+        return self._state()["state"] != "queued" and not (self.folder / "working").is_dir()
 
     def tidy(self) -> None:
         """Remove what came home already: the scratch folder and the copies of the outputs."""
@@ -108,7 +124,10 @@ class LocalSession:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _state(self) -> dict:
-        return files.read_json(self.folder / "state.json")
+        return files.read_json(self.folder / STATE)
+
+    def _ref(self) -> KernelRef:
+        return KernelRef("local", self.folder.parent.name, 1, self.folder.resolve().as_uri())
 
     def _supervised(self) -> bool:
         """Whether the supervisor lives: it holds the lock."""

@@ -7,18 +7,22 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+
+def _path(text: str | Path) -> Path:
+    """A path whose `~` the shell left as it was, as in `--data=~/land`."""
+    return Path(text).expanduser()
+
+
 Name = Annotated[str | None, Option("-c", "--competition", metavar="NAME|FILE.toml", help="A name, or your own.")]
-Data = Annotated[Path | None, Option("--data", metavar="DIR", help="The data root.", envvar="SWATH_DATA")]
+Data = Annotated[Path | None, Option("--data", metavar="DIR", help="The data root.", parser=_path)]
 Json = Annotated[bool, Option("--json", help="One JSON document on stdout.")]
 
 # launch.py
-Gpu = Annotated[
-    str | None, Option("--gpu", metavar="none|t4x2|p100|…", help="Naming one means Kaggle.", envvar="SWATH_GPU")
-]
+Gpu = Annotated[str | None, Option("--gpu", metavar="none|t4x2|p100|…", help="Naming one means Kaggle.")]
 Place = Annotated[str | None, Option("--on", metavar="local|kaggle", help="Default: Kaggle with --gpu, else here.")]
 Kernel = Annotated[str, Option("--kernel", metavar="NAME", help="A script of kernels/.")]
 Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any recipe key; repeatable.")]
-Recipe = Annotated[Path | None, Option("--recipe", metavar="FILE.toml", help="Recipe keys from a file.")]
+Recipe = Annotated[Path | None, Option("--recipe", metavar="FILE.toml", help="Recipe keys from a file.", parser=_path)]
 Internet = Annotated[bool | None, Option("--internet/--no-internet", help="Default: on for pretrained weights only.")]
 Timeout = Annotated[str | None, Option("--timeout", metavar="11h30m", help="The session's time limit.")]
 Detach = Annotated[bool, Option("--detach", help="Push and return at once.")]
@@ -29,14 +33,18 @@ Yes = Annotated[bool, Option("-y", "--yes", help="Do not ask.")]
 
 # submit.py
 Trained = Annotated[str | None, Option("--run", metavar="RUN", help="Default: the newest with a checkpoint.")]
-Sample = Annotated[Path | None, Option("--sample", metavar="CSV", help="Default: the data root's.")]
+Sample = Annotated[Path | None, Option("--sample", metavar="CSV", help="Default: the data root's.", parser=_path)]
 Tta = Annotated[str | None, Option("--tta", metavar="none|flips|d4", help="Orientations averaged.")]
-MasksIn = Annotated[Path, Argument(metavar="MASKS", help="A folder of masks, ID.png.")]
-Masks = Annotated[Path | None, Option("--masks", metavar="DIR", help="Compare with these, pixel for pixel.")]
-Predictions = Annotated[Path | None, Option("--out", metavar="DIR", help="Default: the run's predictions/.")]
-OutFile = Annotated[Path, Option("--out", metavar="FILE")]
-OutFolder = Annotated[Path, Option("--out", metavar="DIR")]
-File = Annotated[Path, Argument(metavar="FILE", help="A submission.")]
-OwnFile = Annotated[Path | None, Argument(metavar="[FILE]", help="Default: the run's submission.")]
-Truth = Annotated[Path, Option("--truth", metavar="DIR", help="Truth masks.")]
+MasksIn = Annotated[Path, Argument(metavar="MASKS", help="A folder of masks, ID.png.", parser=_path)]
+Masks = Annotated[
+    Path | None, Option("--masks", metavar="DIR", help="Compare with these, pixel for pixel.", parser=_path)
+]
+Predictions = Annotated[
+    Path | None, Option("--out", metavar="DIR", help="Default: the run's predictions/.", parser=_path)
+]
+OutFile = Annotated[Path, Option("--out", metavar="FILE", parser=_path)]
+OutFolder = Annotated[Path, Option("--out", metavar="DIR", parser=_path)]
+File = Annotated[Path, Argument(metavar="FILE", help="A submission.", parser=_path)]
+OwnFile = Annotated[Path | None, Argument(metavar="[FILE]", help="Default: the run's submission.", parser=_path)]
+Truth = Annotated[Path, Option("--truth", metavar="DIR", help="Truth masks.", parser=_path)]
 Message = Annotated[str | None, Option("-m", "--message", help="Default: the run and its score.")]

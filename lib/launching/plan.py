@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lib import files
-from lib.competitions import Competition, find_pairs, parse
+from lib.competitions import Competition, find_pairs, parse, spelled
 from lib.competitions.loader import find as find_competition
 from lib.errors import Refused, UsageError
 from lib.folders import PROJECT, runs_folder
@@ -29,6 +29,10 @@ from lib.validation import closest, read_toml
 
 Place = Literal["local", "kaggle"]
 PLACES = ("local", "kaggle")
+
+
+SESSION_SECONDS = 12 * 3600
+"""How long a session lasts on Kaggle's CPUs and GPUs."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
 
     Raises `UsageError` for a wrong word or key, `Refused` for what Kaggle would not run.
     """
-    card = accelerator(request.gpu or "none")
-    place = request.place or ("kaggle" if card.is_gpu else "local")
+    card = accelerator("none" if request.gpu is None else request.gpu)
+    place = ("kaggle" if card.is_gpu else "local") if request.place is None else request.place
     if place not in PLACES:
         raise UsageError(f"--on {place}: there is no such place", closest(place, list(PLACES)))
     if place == "local" and card.is_gpu:
@@ -78,11 +82,17 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     kernels = sorted(path.stem for path in (PROJECT / "kernels").glob("*.py"))
     if request.kernel not in kernels:
         raise UsageError(f"--kernel {request.kernel}: there is no such kernel", closest(request.kernel, kernels))
-    competition_file = find_competition(request.competition or ("deepglobe" if place == "kaggle" else "sample"))
+    usual = "deepglobe" if place == "kaggle" else "sample"
+    competition_file = find_competition(usual if request.competition is None else request.competition)
     competition = parse(competition_file)
     recipe, origins = resolve(_layers(competition, competition_file, place, request, environment))
+    recipe = _at_home(recipe) if place == "local" else recipe
+    if place == "local" and request.internet is not None:
+        raise UsageError("--internet and --no-internet are for Kaggle", "a run here uses this machine's network")
     internet = recipe.needs_hub if request.internet is None else request.internet
     _check_network(recipe, origins, internet, place)
+    on_gpus = place == "kaggle" and card.is_gpu and recipe.train.device != "cpu"
+    recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name)
     return Plan(
         competition=competition,
@@ -92,9 +102,9 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         accelerator=card,
         recipe=recipe,
         origins=origins,
-        data=_check_data(competition, place, request.data),
+        data=_check_data(competition, competition_file, place, request.data),
         internet=internet,
-        timeout=durations.parse(request.timeout) if request.timeout else None,
+        timeout=_check_timeout(request.timeout, place),
         bundle=bundle,
         metadata=_metadata(request.kernel, competition, card, internet),
     )
@@ -176,6 +186,28 @@ def _layers(competition: Competition, source: Path, place: Place, request: Reque
     return layers
 
 
+def _at_home(recipe: Recipe) -> Recipe:
+    """The recipe with its checkpoint's full path: the session's own folder is another than the user's."""
+    start = recipe.starts_from
+    if start is None:
+        return recipe
+    if not start.expanduser().is_file():
+        raise UsageError(f"model.weights = {str(start)!r}: there is no such file", "imagenet, none, or a checkpoint")
+    model = recipe.model.model_copy(update={"weights": str(start.expanduser().resolve())})
+    return recipe.model_copy(update={"model": model})
+
+
+def _check_timeout(text: str | None, place: Place) -> int | None:
+    """Seconds that the session may take, within what the place allows."""
+    seconds = None if text is None else durations.parse(text)
+    if seconds and place == "kaggle" and seconds > SESSION_SECONDS:
+        raise UsageError(
+            f"--timeout {text}: Kaggle ends a session after {durations.spell(SESSION_SECONDS)}",
+            "leave --timeout out for all of it",
+        )
+    return seconds
+
+
 def _check_network(recipe: Recipe, origins: Mapping[str, str], internet: bool, place: Place) -> None:
     if place != "kaggle":
         return
@@ -193,7 +225,7 @@ def _check_network(recipe: Recipe, origins: Mapping[str, str], internet: bool, p
         )
 
 
-def _check_data(competition: Competition, place: Place, data: Path | None) -> Path | None:
+def _check_data(competition: Competition, source: Path, place: Place, data: Path | None) -> Path | None:
     """The data root of a local run, with every image and mask paired; None when there is nothing to mount."""
     if place == "kaggle":
         if data is not None:
@@ -215,7 +247,7 @@ def _check_data(competition: Competition, place: Place, data: Path | None) -> Pa
     if data is None:
         where = f"; it is on Kaggle: {competition.home}" if competition.home else ""
         raise UsageError(
-            f"{competition.name} needs its data{where}", f"python launch.py -c {competition.name} --data DIR"
+            f"{competition.name} needs its data{where}", f"python launch.py -c {spelled(source)} --data DIR"
         )
     find_pairs(competition.data.train, data)
     return data

@@ -7,6 +7,7 @@ run.update(status="running")     # read, change, write in one step, under a lock
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,21 @@ from typing import Any
 from filelock import FileLock
 
 from lib import files
-from lib.competitions import Competition, load, parse
+from lib.competitions import Competition, load, parse, spelled
 from lib.errors import Failed, UsageError
 from lib.folders import runs_folder
-from lib.launching.session import KernelRef
+from lib.launching.session import KernelRef, Status
+
+SHAPE = {
+    "status": str,
+    "place": str,
+    "accelerator": str,
+    "created": str,
+    "competition_file": str,
+    "attempts": list,
+    "submissions": list,
+}
+"""What every run.json has."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,12 @@ class Run:
         return parse(self.folder / "competition.toml")
 
     @property
+    def competition_word(self) -> str:
+        """What `-c` takes for the run's competition: its name, or the path of a user's own file."""
+        source = Path(self.read()["competition_file"])
+        return spelled(source if source.is_file() else self.folder / "competition.toml")
+
+    @property
     def data(self) -> Path | None:
         """The data root that the run was started with on this machine."""
         data = self.read()["data"]
@@ -73,9 +91,16 @@ class Run:
         """Kaggle's folders, when the run is on this machine."""
         return self.folder / "session"
 
+    def create(self, content: dict[str, Any]) -> None:
+        """Write run.json for the first time."""
+        files.write_json(self.folder / "run.json", {"id": self.id, **content})
+
     def read(self) -> dict[str, Any]:
-        """The content of run.json."""
-        return files.read_json(self.folder / "run.json")
+        """The content of run.json; `Failed` when it is damaged."""
+        content = files.read_json(self.folder / "run.json")
+        if not isinstance(content, dict) or not all(isinstance(content.get(key), kind) for key, kind in SHAPE.items()):
+            raise Failed(f"{self.folder / 'run.json'} is not a run's", "move its folder away")
+        return content
 
     def update(self, **changes: Any) -> dict[str, Any]:
         """Change keys of run.json, whoever else is doing the same; returns the new content."""
@@ -101,13 +126,6 @@ class Run:
         return KernelRef(owner, slug, last["version"], last["url"])
 
 
-def create(run_id: str, content: dict[str, Any]) -> Run:
-    """Make a run's folder with its run.json."""
-    run = Run(runs_folder() / run_id)
-    files.write_json(run.folder / "run.json", {"id": run_id, **content})
-    return run
-
-
 def all_runs() -> list[Run]:
     """Every run, newest first."""
     folders = [path.parent for path in runs_folder().glob("*/run.json")]
@@ -121,6 +139,8 @@ def find(name: str | None = None) -> Run:
         raise UsageError(f"there are no runs in {runs_folder()}", "start one: python launch.py")
     if name is None:
         return runs[0]
+    if not name:
+        raise UsageError("RUN is empty", "name a run, or leave the word out for the newest")
     fitting = [run for run in runs if run.id == name] or [run for run in runs if name in run.id]
     if not fitting:
         raise UsageError(f"there is no run {name!r}", "see them all: python launch.py runs")
@@ -130,14 +150,24 @@ def find(name: str | None = None) -> Run:
     return fitting[0]
 
 
-def competition_named(name: str | None, run: Run | None = None) -> Competition:
-    """The competition of a name, or else the run's, or the newest finished run's."""
-    return load(name) if name else (run or finished()).competition
+def competition_named(name: str | None, run: Run | None = None) -> tuple[Competition, str]:
+    """The competition of a name, or else the run's, or the newest finished run's; and the word that `-c` takes."""
+    if name:
+        return load(name), shlex.quote(name)
+    run = run or finished()
+    return run.competition, run.competition_word
+
+
+def _is_finished(run: Run) -> bool:
+    try:
+        return run.checkpoint.is_file() and Status(run.read()["status"]).over
+    except Failed:  # damaged: `launch.py runs` says so
+        return False
 
 
 def finished(name: str | None = None) -> Run:
     """The run that `name` fits, or the newest; `UsageError` when it brought no checkpoint home."""
-    run = find(name) if name else next((run for run in all_runs() if run.checkpoint.is_file()), None)
+    run = find(name) if name is not None else next(filter(_is_finished, all_runs()), None)
     if run is None:
         raise UsageError("there is no finished run yet", "train one: python launch.py")
     if not run.checkpoint.is_file():

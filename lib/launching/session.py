@@ -69,6 +69,9 @@ class Session(Protocol):
     def push(self, folder: Path, timeout: int | None) -> KernelRef:
         """Start what `folder` holds (kernel.py, kernel-metadata.json); `Refused` when the place does not take it."""
 
+    def find(self, slug: str) -> KernelRef | None:
+        """The kernel of a push whose answer was not heard; None when the place has no such kernel."""
+
     def status(self, ref: KernelRef) -> Status:
         """How the pushed version stands."""
 

@@ -9,6 +9,8 @@ file is held as long as it lives, so anyone can tell a running session from one 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -21,9 +23,13 @@ from pathlib import Path
 from filelock import FileLock
 
 from lib import files
+from lib.launching import durations
 
-GRACE = 10.0
+GRACE = durations.from_environment("SWATH_GRACE_SECONDS", 10)
 """Seconds between asking a kernel to end and killing it."""
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
 
 
 def main() -> None:
@@ -43,6 +49,7 @@ class Supervisor:
         self.timeout = timeout
         self.begin = time.monotonic()
         self.ending: tuple[str, str] | None = None
+        self.ended = 0.0
         self.writing = threading.Lock()
 
     def run(self) -> None:
@@ -55,8 +62,10 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
-        signal.signal(signal.SIGTERM, lambda number, frame: self.end(process, "stopped", "stopped by request"))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda caught, frame: self.end(process, "stopped", "stopped by request"))
         self.state("running", "")
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
             readers = [
@@ -78,13 +87,14 @@ class Supervisor:
             time.sleep(0.1)
             if self.timeout and self.ending is None and time.monotonic() - self.begin > self.timeout:
                 self.end(process, "failed", f"the session's time limit of {self.timeout} s was reached")
+            if self.ending and time.monotonic() - self.ended > GRACE:
+                _signal(process, signal.SIGKILL)
 
     def end(self, process: subprocess.Popen, state: str, message: str) -> None:
-        """Ask the kernel and all its children to end, and kill them when they do not."""
+        """Ask the kernel and all its children to end; `wait` kills them when they do not."""
         if self.ending is None:
-            self.ending = state, message
+            self.ending, self.ended = (state, message), time.monotonic()
             _signal(process, signal.SIGTERM)
-            threading.Timer(GRACE, _signal, (process, signal.SIGKILL)).start()
 
     def copy(self, stream: str, pipe, log) -> None:
         """Turn what arrives on a pipe into records."""
@@ -98,6 +108,12 @@ class Supervisor:
     def state(self, state: str, message: str) -> None:
         """Write down how the session stands."""
         files.write_json(self.folder / "state.json", {"state": state, "message": message, "supervisor": os.getpid()})
+
+
+def _end_with_parent() -> None:
+    """In the kernel's process: be asked to end when the supervisor is killed, where the system can (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal(process: subprocess.Popen, number: int) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from lib.errors import UsageError, guarded
+
+INTERRUPTED = 130
+
 
 def program(about: str | None) -> typer.Typer:
-    """An empty program with the house's habits: plain help, no completion, errors left to `guarded`."""
+    """An empty program with the house's habits: plain help, no completion, errors left to `main`."""
     return typer.Typer(
         help=about,
         add_completion=False,
@@ -18,6 +24,39 @@ def program(about: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+
+
+@guarded
+def main(app: typer.Typer) -> None:
+    """Run a program to its exit code; what the option parser refuses reads like every other error."""
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+    except typer.Abort as abort:
+        if isinstance(abort.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise UsageError("nobody answered the question", "answer it in a terminal, or say yes beforehand: -y") from None
+    except BrokenPipeError:  # whoever read stdout has enough: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # the parser's own all have it
+            raise
+        raise UsageError(error.format_message(), f"python {Path(sys.argv[0]).name} --help") from None
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def refuse_misplaced(context: typer.Context) -> None:
+    """Refuse options that stand before a command's name, where they would be read and forgotten."""
+    sources = {"/".join(option.opts): context.get_parameter_source(option.name) for option in context.command.params}
+    given = [option for option, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} before {context.invoked_subcommand!r} would be ignored",
+            f"put options behind the command: python {Path(sys.argv[0]).name} {context.invoked_subcommand} …",
+        )
 
 
 def say(document: Any, as_json: bool, lines: list[str]) -> None:
@@ -28,6 +67,11 @@ def say(document: Any, as_json: bool, lines: list[str]) -> None:
         print("\n".join(lines))
 
 
+def talk(text: str) -> None:
+    """Words for the person at the terminal, on stderr."""
+    print(text, file=sys.stderr)
+
+
 def next_step(command: str) -> None:
     """The command to type now, on stderr."""
-    print(f"next: {command}", file=sys.stderr)
+    talk(f"next: {command}")

@@ -7,16 +7,19 @@ write_colours(path, labels, competition)       # colour PNG
 """
 
 from lib.rasters.coding import Coding, colours, from_pixels, values
-from lib.rasters.images import header_size, read_image
-from lib.rasters.masks import encode_png, images_in, masks_in, read_labels, read_prediction, write_colours, write_labels
+from lib.rasters.images import PNG, header_size, read_image
+from lib.rasters.mask_folder import mask_files, masks_in
+from lib.rasters.masks import decode_mask, encode_png, read_labels, read_prediction, write_colours, write_labels
 
 __all__ = [
+    "PNG",
     "Coding",
     "colours",
+    "decode_mask",
     "encode_png",
     "from_pixels",
     "header_size",
-    "images_in",
+    "mask_files",
     "masks_in",
     "read_image",
     "read_labels",

@@ -35,10 +35,10 @@ class Coding:
 
     @classmethod
     def of_prediction(cls, competition: Competition, kind: str) -> Coding:
-        """The coding of predicted masks, `colour` or `index`; among values, 255 may stand for no class."""
+        """The coding of predicted masks, `colour` or `index`; among values, `none_value` stands for no class."""
         table = _table(competition, kind)
-        if kind == "index" and IGNORE not in [code for code, _ in table]:
-            table.append((IGNORE, IGNORE))
+        if kind == "index":
+            table.append((none_value(competition), IGNORE))
         return cls(kind, competition.masks.threshold if kind == "colour" else None, tuple(table))
 
 
@@ -76,10 +76,15 @@ def colours(competition: Competition) -> np.ndarray:
 
 
 def values(competition: Competition) -> np.ndarray:
-    """(256,) uint8 or uint16: the mask value of every value of a label map; 255 stays 255."""
-    table = np.full(256, IGNORE, np.uint8 if max(competition.values) < 256 else np.uint16)
+    """(256,) uint8 or uint16: the mask value of every value of a label map; 255 becomes `none_value`."""
+    table = np.full(256, none_value(competition), np.uint8 if max(competition.values) < 256 else np.uint16)
     table[: len(competition.values)] = competition.values
     return table
+
+
+def none_value(competition: Competition) -> int:
+    """What a predicted mask holds where there is no class: 255, or the largest byte that is no class's."""
+    return next(value for value in range(IGNORE, -1, -1) if value not in competition.values)
 
 
 def _table(competition: Competition, kind: str) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
 from pathlib import Path
 
 import cv2
@@ -10,9 +10,9 @@ import numpy as np
 
 from lib import files
 from lib.competitions import Competition
-from lib.errors import DataError, UsageError
+from lib.errors import DataError
 from lib.rasters.coding import Coding, colours, from_pixels, values
-from lib.rasters.images import AGAIN, decode, open_header
+from lib.rasters.images import AGAIN, decode, open_header, read_bytes
 
 
 def read_labels(path: Path, competition: Competition) -> np.ndarray:
@@ -27,49 +27,51 @@ def read_labels(path: Path, competition: Competition) -> np.ndarray:
 def read_prediction(path: Path, competition: Competition) -> np.ndarray:
     """A predicted mask as class indices: (H, W) uint8, 255 for no class.
 
-    A colour picture is read by the competition's colours, any other by its values.
+    A colour picture is read by the competition's colours where its classes have some, any other by its values.
     """
-    with open_header(path) as header:
-        kind = "colour" if header.mode in ("RGB", "RGBA") else "index"
+    with open_header(path, path) as header:
+        if header.format == "JPEG":
+            raise DataError(f"{path} is a JPEG, which changes the values of a mask", "save masks as PNG or TIFF")
+        kind = "colour" if header.mode in ("RGB", "RGBA") and competition.classes[0].colour else "index"
     pixels = read_pixels(path, colour=kind == "colour")
-    return from_pixels(pixels, Coding.of_prediction(competition, kind), source=path)
-
-
-def masks_in(folder: Path, competition: Competition) -> Callable[[str], np.ndarray]:
-    """The predicted masks of a folder, `ID.png` each, as a function of the image's id."""
-    return lambda image: read_prediction(folder / f"{image}.png", competition)
-
-
-def images_in(folder: Path) -> list[str]:
-    """Ids of the masks in a folder, sorted; `UsageError` when it holds none."""
-    found = sorted(path.stem for path in folder.glob("*.png")) if folder.is_dir() else []
-    if not found:
-        raise UsageError(
-            f"{folder} holds no masks", "index PNGs named ID.png, as `python submit.py predict` writes them"
+    labels = from_pixels(pixels, Coding.of_prediction(competition, kind), source=path)
+    if kind == "index" and 255 not in competition.values and set(np.unique(pixels)) == {0, 255}:
+        raise DataError(
+            f"{path} holds only 0 and 255, as a mask of one foreground class does; here 255 would mean no class",
+            f"write the classes' values: {', '.join(map(str, competition.values[:12]))}",
         )
-    return found
+    return labels
 
 
 def read_pixels(path: Path, colour: bool) -> np.ndarray:
-    """A mask's stored pixels: (H, W, 3) uint8 RGB when `colour`, else (H, W) uint8 or uint16.
+    """A mask file's stored pixels: (H, W, 3) uint8 RGB when `colour`, else (H, W) uint8 or uint16.
 
-    In a palette PNG the stored numbers are indices, and the palette their colours.
+    In a palette PNG the stored numbers are indices, and the palette their colours; in a 1-bit PNG they are 0 and 1.
     """
-    with open_header(path) as header:
+    return decode_mask(read_bytes(path), colour, path)
+
+
+def decode_mask(content: bytes, colour: bool, source: Path | str) -> np.ndarray:
+    """The pixels of a mask file's content, as `read_pixels` gives them; `source` is named in errors."""
+    with open_header(io.BytesIO(content), source) as header:
         if header.mode in ("P", "1"):
             try:
                 return np.array(header.convert("RGB") if colour else header, np.uint8)
             except (OSError, SyntaxError):
-                raise DataError(f"{path} is damaged or cut short", AGAIN) from None
+                raise DataError(f"{source} is damaged or cut short", AGAIN) from None
     if colour:
-        return cv2.cvtColor(decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    pixels = decode(path, cv2.IMREAD_UNCHANGED)
+        return cv2.cvtColor(
+            decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, source), cv2.COLOR_BGR2RGB
+        )
+    pixels = decode(content, cv2.IMREAD_UNCHANGED, source)
     if pixels.ndim == 3:
         if not (pixels[..., :1] == pixels[..., 1:3]).all():
-            raise DataError(f"{path} is a colour picture, and masks are coded by index", 'set masks.coding = "colour"')
+            raise DataError(
+                f"{source} is a colour picture, and masks are coded by index", 'set masks.coding = "colour"'
+            )
         pixels = np.ascontiguousarray(pixels[..., 0])
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise DataError(f"{path} holds {pixels.dtype} values; an index mask is uint8 or uint16")
+        raise DataError(f"{source} holds {pixels.dtype} values; an index mask is uint8 or uint16")
     return pixels
 
 

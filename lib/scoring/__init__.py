@@ -6,6 +6,6 @@ result = score(counts[None], competition)                    # Score(value, per_
 """
 
 from lib.scoring.confusion import areas, confusion, confusion_with_none
-from lib.scoring.rules import Score, baselines, score
+from lib.scoring.rules import Score, baselines, image_score, score
 
-__all__ = ["Score", "areas", "baselines", "confusion", "confusion_with_none", "score"]
+__all__ = ["Score", "areas", "baselines", "confusion", "confusion_with_none", "image_score", "score"]

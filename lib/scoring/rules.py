@@ -36,6 +36,12 @@ def score(counts: np.ndarray, competition: Competition) -> Score:
     )
 
 
+def image_score(counts: np.ndarray, competition: Competition) -> float | None:
+    """The rule for one image's (C, 3) areas; None when nothing of it counts, as when all of its truth is ignored."""
+    value = _pooled(counts[None, list(competition.counted)], competition.metric)
+    return None if np.isnan(value) or not counts[:, 1].sum() else float(value)
+
+
 def baselines(counts: np.ndarray, competition: Competition) -> dict[str, float]:
     """Scores of the empty prediction and of the majority class everywhere, over the same truth.
 

@@ -16,7 +16,7 @@ import numpy as np
 from lib.competitions import Competition
 from lib.errors import DataError, Refused, SwathError
 from lib.submissions import container, run_table
-from lib.submissions.layout import Layout, Masks, read_rows
+from lib.submissions.layout import Layout, Masks, Row, read_rows
 from lib.submissions.png_archive import open_zip
 
 SHOWN = 3
@@ -68,6 +68,8 @@ def _csv_ids(path: Path, competition: Competition, problems: list[str]) -> list[
         problems.append(f"the columns are {', '.join(columns) or 'missing'}; the competition wants {', '.join(wanted)}")
     ids = []
     for number, row in enumerate(rows, start=2):
+        if not row:  # a blank line, which readers of CSV skip
+            continue
         if len(row) != len(wanted):
             problems.append(f"line {number} has {len(row)} fields instead of {len(wanted)}")
             break
@@ -91,12 +93,16 @@ def _ids(found: list[str], wanted: list[str], ordered: bool) -> list[str]:
 
 
 def _runs_only(path: Path, competition: Competition, layout: Layout) -> list[str]:
-    """Without the images' sizes: each row's text is read, and only the last pixel cannot be checked."""
+    """Without the images' sizes: everything but whether the last run ends inside its image."""
     known = {row.id: row for row in layout.rows}
     rows = read_rows(path)
     next(rows)
-    for row_id, text in rows:
-        run_table.runs_of(known[row_id], text, competition, None, path)
+    runs: dict[str, dict[Row, np.ndarray]] = {}
+    for row_id, text in filter(None, rows):
+        row = known[row_id]
+        runs.setdefault(row.image, {})[row] = run_table.runs_of(row, text, competition, None, path)
+    for found in runs.values():
+        run_table.must_not_overlap(list(found), list(found.values()), path)
     return []
 
 

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from lib import files
-from lib.competitions import IGNORE, Competition
+from lib.competitions import Competition
+from lib.errors import UsageError
 from lib.submissions import png_archive, run_table
 from lib.submissions.layout import Layout, Masks
 
@@ -22,8 +23,10 @@ def suffix(competition: Competition) -> str:
 def write(masks: Masks, competition: Competition, layout: Layout, path: Path) -> None:
     """Write the competition's file, whole or not at all.
 
-    Raises `DataError` when a mask has not the size that the file needs.
+    Raises `UsageError` for a name with another ending, `DataError` when a mask has not the size that the file needs.
     """
+    if path.suffix != suffix(competition):
+        raise UsageError(f"{path}: {competition.name} takes a {suffix(competition)} file", "give --out that ending")
     with files.replacing(path) as file:
         _kind(competition).write(masks, competition, layout, file)
 
@@ -37,8 +40,8 @@ def read(path: Path, competition: Competition, layout: Layout) -> Iterator[tuple
 
 
 def sent_only(labels: np.ndarray, competition: Competition) -> np.ndarray:
-    """A label map as its file can hold it: classes that are not sent become 255."""
-    keep = np.full(256, IGNORE, np.uint8)
+    """A label map as its file can hold it: pixels of classes without rows become `competition.unclaimed`."""
+    keep = np.full(256, competition.unclaimed, np.uint8)
     keep[list(competition.sent)] = competition.sent
     return cv2.LUT(labels, keep)
 

@@ -54,8 +54,9 @@ def expected(
     With a sample alone (`sizes` None) its ids say which images there are. Raises `DataError` when sample and images
     do not belong together.
     """
-    if sample is None and sizes is None:
-        raise UsageError("nobody said which images the file is for", "give --data DIR, or --sample CSV")
+    if sizes is None and (sample is None or competition.submission.csv is None):
+        ways = "--data DIR" + (", or --sample CSV" if competition.submission.csv else "")
+        raise UsageError("nobody said which images the file is for", f"give {ways}; to check also --masks DIR")
     made = {row.id: row for image in sorted(sizes or {}) for row in _rows(competition, image)}
     if sample is None or competition.submission.csv is None:
         return Layout(tuple(made.values()), _target_sizes(competition, sizes))
@@ -103,17 +104,23 @@ def read_rows(path: Path) -> Iterator[list[str]]:
 def parse_row_id(competition: Competition, row_id: str, source: Path | str) -> Row:
     """Image and class of a row's id, by the competition's template."""
     template = competition.submission.csv.id
+    words = {
+        "class": {str(competition.values[index]): index for index in competition.sent},
+        "name": {competition.names[index]: index for index in competition.sent},
+    }
     shape = re.escape(template)
-    for name in fields(template):
-        shape = shape.replace(re.escape("{" + name + "}"), f"(?P<{name}>.+)", 1)
+    for hole in fields(template):
+        known = "|".join(re.escape(word) for word in words.get(hole, ()))
+        first, again = (f"(?P<{hole}>{known})" if known else f"(?P<{hole}>.+?)"), f"(?P={hole})"
+        shape = shape.replace(re.escape("{" + hole + "}"), first, 1).replace(re.escape("{" + hole + "}"), again)
     match = re.fullmatch(shape, row_id)
-    parts = match.groupdict() if match else {}
-    values = {str(competition.values[index]): index for index in competition.sent}
-    names = {competition.names[index]: index for index in competition.sent}
-    index = values.get(parts["class"]) if "class" in parts else names.get(parts.get("name"))
-    if match is None or index is None:
+    if match is None:
         raise DataError(f"{source}: the id {row_id!r} does not fit {template!r} with this competition's classes")
-    return Row(row_id, parts["id"], index)
+    found = match.groupdict()
+    indices = {words[hole][found[hole]] for hole in ("class", "name") if hole in found} or {competition.sent[0]}
+    if len(indices) > 1:
+        raise DataError(f"{source}: the id {row_id!r} names two classes")
+    return Row(row_id, found["id"], indices.pop())
 
 
 def sized(labels: np.ndarray, image: str, layout: Layout) -> np.ndarray:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import cv2
 import numpy as np
 
 from lib.competitions import Competition
 from lib.errors import DataError, UsageError
-from lib.rasters import Coding, colours, encode_png, from_pixels, values
+from lib.rasters import PNG, Coding, colours, decode_mask, encode_png, from_pixels, values
 from lib.submissions.layout import Layout, Masks, sized
+
+DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
+"""What reading a member may end in: broken streams, a password, a compression that Python lacks."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every member, so that the same masks give the same bytes."""
@@ -31,26 +34,24 @@ def write(masks: Masks, competition: Competition, layout: Layout, file: BinaryIO
 def read(path: Path, competition: Competition, layout: Layout) -> Iterator[tuple[str, np.ndarray]]:
     """Every image's id and label map; `DataError` for a member that is missing, unreadable or of another size."""
     kind = competition.submission.zip.pixels
-    colour = kind == "colour"
     coding = Coding.of_prediction(competition, kind)
     with open_zip(path) as archive:
+        extra = set(archive.namelist()) - {row.id for row in layout.rows}
+        if extra:
+            raise DataError(f"{path} has {len(extra)} members that nobody asked for: {min(extra)}")
         for row in layout.rows:
             try:
-                content = np.frombuffer(archive.read(row.id), np.uint8)
+                content = archive.read(row.id)
             except KeyError:
                 raise DataError(f"{path} has no member {row.id}") from None
-            except zipfile.BadZipFile as error:
+            except DAMAGES as error:
                 raise DataError(f"{path}: {row.id} is damaged: {error}") from None
-            pixels = (
-                cv2.imdecode(content, cv2.IMREAD_COLOR if colour else cv2.IMREAD_UNCHANGED) if len(content) else None
-            )
-            if pixels is None or (not colour and pixels.ndim != 2):
-                raise DataError(f"{path}: {row.id} is not a PNG of {kind} pixels")
+            if not content.startswith(PNG):
+                raise DataError(f"{path}: {row.id} is not a PNG")
+            pixels = decode_mask(content, kind == "colour", f"{path}: {row.id}")
             size = layout.sizes[row.image]
             if size is not None and pixels.shape[:2] != tuple(size):
                 raise DataError(f"{path}: {row.id} is {pixels.shape[1]}x{pixels.shape[0]}, not {size[1]}x{size[0]}")
-            if colour:
-                pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
             yield row.image, from_pixels(pixels, coding, source=f"{path}: {row.id}")
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lib.files import shown
+from lib.competitions import Competition
+from lib.files import shown, typed
 
 WORST = 3
+COMPARE = "python launch.py runs"
+"""Shows the runs side by side, with their scores here and on the board."""
 
 
 def made_lines(made: dict[str, Any]) -> list[str]:
@@ -25,15 +28,34 @@ def score_lines(scored: dict[str, Any]) -> list[str]:
     """The score, the baselines, the classes, the worst images."""
     base = scored["baselines"]
     lines = [
-        f"{scored['rule']}: {scored['score']:.5f}",
+        f"{scored['rule']}: {scored['score']:.5f} over {len(scored['images'])} images",
         f"  empty {base['empty']:.5f}, majority class everywhere {base['majority']:.5f}",
         "  by class: "
         + ", ".join(
             f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in scored["per_class"].items()
         ),
     ]
-    worst = sorted(scored["images"].items(), key=lambda item: item[1])[:WORST]
+    known = [(image, value) for image, value in scored["images"].items() if value is not None]
+    worst = sorted(known, key=lambda item: item[1])[:WORST]
     return [*lines, "  worst images: " + ", ".join(f"{image} {value:.3f}" for image, value in worst)]
+
+
+def after_made(competition: Competition, made: dict[str, Any], run: str) -> str:
+    """What to type when a run's file is right: send it where a leaderboard waits for it, else compare the runs."""
+    waited_for = competition.kaggle.competition and made["which"] == "test"
+    return f"python submit.py send --run {run}" if waited_for else COMPARE
+
+
+def after_check(competition: Competition, word: str, file: Path) -> str:
+    """What to type when anyone's file is right; `word` is what `-c` takes."""
+    if competition.kaggle.competition:
+        return f"python submit.py send {typed(file)} -c {word}"
+    return f"python submit.py score {typed(file)} --truth DIR -c {word}"
+
+
+def after_score(competition: Competition, word: str, file: Path) -> str:
+    """What to type when a file has a score here."""
+    return f"python submit.py send {typed(file)} -c {word}" if competition.kaggle.competition else COMPARE
 
 
 def sent_line(entry: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ order C numbers pixels row by row, F column by column (Kaggle's usual); base is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -17,6 +18,9 @@ import numpy as np
 from lib.errors import DataError
 
 Order = Literal["C", "F"]
+
+LARGEST = 10**18
+"""No number of a file is so large, and two such still add up within int64."""
 
 SHORT = 64
 """Runs up to this length are painted together, longer ones slice by slice."""
@@ -70,7 +74,7 @@ def parse(text: str, base: int = 1, size: int | None = None) -> np.ndarray:
     """Runs as (n, 2) int64 half-open intervals of 0-based pixel numbers, checked; `size` bounds them."""
     try:
         numbers = _numbers(text)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise DataError(f"{_glimpse(text)} is not a list of whole numbers") from None
     if len(numbers) % 2:
         raise DataError(f"{_glimpse(text)} has {len(numbers)} numbers; run lengths come in pairs")
@@ -89,14 +93,15 @@ def parse(text: str, base: int = 1, size: int | None = None) -> np.ndarray:
 
 
 def _numbers(text: str) -> np.ndarray:
-    """The whole numbers of a text as int64; ValueError or OverflowError for anything else."""
+    """The whole numbers of a text as int64; ValueError for anything else, and for what Python alone would read: 1_0."""
     if text.isascii() and not text.encode().translate(None, b"0123456789 ") and text.strip():
-        numbers = np.fromstring(
-            text, np.int64, sep=" "
-        )  # its own check of a text is lax, so only a clean one comes here
-        if numbers.max() < 2**62:
+        numbers = np.fromstring(text, np.int64, sep=" ")  # its own check is lax, so only a clean text comes here
+        if numbers.max() < LARGEST:
             return numbers
-    return np.array(text.split(), np.int64)
+    words = text.split()
+    if not all(re.fullmatch("-?[0-9]{1,18}", word) for word in words):
+        raise ValueError(text)
+    return np.array(words, np.int64)
 
 
 def _flat(labels: np.ndarray, order: Order) -> np.ndarray:

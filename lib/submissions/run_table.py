@@ -1,6 +1,6 @@
 """The CSV of run lengths: one row an (image, class) pair.
 
-A class that the file does not send (a background) has no rows: its pixels decode to 255, no class.
+Pixels that no row claims decode to the only class without rows (a background), or to 255 where there is none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from lib.competitions import IGNORE, Competition
+from lib.competitions import Competition
 from lib.errors import DataError
 from lib.submissions import rle
 from lib.submissions.layout import Layout, Masks, Row, read_rows, sized
@@ -71,9 +71,9 @@ def label_map(
     rows: list[tuple[Row, str]], competition: Competition, size: tuple[int, int], source: Path | str
 ) -> np.ndarray:
     """One image's rows as (H, W) uint8; a pixel that two classes claim is a `DataError`."""
-    flat = np.full(size[0] * size[1], IGNORE, np.uint8)
+    flat = np.full(size[0] * size[1], competition.unclaimed, np.uint8)
     found = [runs_of(row, text, competition, flat.size, source) for row, text in rows]
-    _must_not_overlap([row for row, _ in rows], found, source)
+    must_not_overlap([row for row, _ in rows], found, source)
     for (row, _), runs in zip(rows, found, strict=True):
         rle.paint(flat, runs, row.index)
     if competition.submission.csv.order == "C":
@@ -81,7 +81,8 @@ def label_map(
     return cv2.transpose(flat.reshape(size[::-1])).reshape(size)
 
 
-def _must_not_overlap(rows: list[Row], found: list[np.ndarray], source: Path | str) -> None:
+def must_not_overlap(rows: list[Row], found: list[np.ndarray], source: Path | str) -> None:
+    """Raise `DataError` when a pixel stands in the runs of two rows of an image."""
     runs = np.concatenate(found)
     owner = np.repeat(np.arange(len(rows)), [len(part) for part in found])
     order = np.argsort(runs[:, 0], kind="stable")
@@ -99,6 +100,8 @@ def runs_of(row: Row, text: str, competition: Competition, pixels: int | None, s
     form = competition.submission.csv
     if text.strip() == form.empty:
         return np.empty((0, 2), np.int64)
+    if not text.strip():
+        raise DataError(f"{source}: {row.id} is blank, and an empty mask is written {form.empty!r}")
     try:
         return rle.parse(text, form.base, pixels)
     except DataError as error:

@@ -33,6 +33,8 @@ class Progress(pl.Callback):
         self.batches = 0
         self.training_seconds = 0.0
         self.images = 0
+        self.diverged: int | None = None
+        """The epoch after which the weights were not numbers any more."""
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: Segmentation) -> None:
         self.loss, self.batches, self.images, self.training_seconds = None, 0, 0, 0.0
@@ -48,6 +50,15 @@ class Progress(pl.Callback):
         self.batches += 1
         if now - self.shown >= EVERY:
             self._say(trainer, module, {})
+
+    def on_validation_start(self, trainer: pl.Trainer, module: Segmentation) -> None:
+        """Once an epoch: weights that are no longer numbers, on every rank alike, end the training.
+
+        A loss alone that is none is no reason: fp16 overflows now and then, and its scaler leaves out the step.
+        """
+        if self.batches and not all(torch.isfinite(weights).all() for weights in module.parameters()):
+            self.diverged = trainer.current_epoch + 1
+            trainer.should_stop = True
 
     def on_validation_end(self, trainer: pl.Trainer, module: Segmentation) -> None:
         self._say(trainer, module, {"metric": module.score.value})
@@ -80,7 +91,7 @@ class Best:
     epoch: int
     score: Score
     table: np.ndarray
-    image_scores: list[tuple[int, float]]
+    image_scores: list[tuple[int, float | None]]
 
 
 class Keeper(pl.Callback):

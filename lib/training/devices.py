@@ -61,7 +61,9 @@ def native_bf16() -> bool:
 
 
 def precision(recipe: TrainRecipe, device: str) -> str:
-    """Lightning's word for the precision to train in."""
+    """Lightning's word for the precision to train in; a CPU computes fp16 recipes in bf16, as Lightning has it."""
+    if recipe.precision == "16" and device == "cpu":
+        return "bf16-mixed"
     if recipe.precision == "auto":
         if device == "cpu":
             return "32-true"

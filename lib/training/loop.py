@@ -14,7 +14,7 @@ from lib.inference import restore
 from lib.inference.predict import predict
 from lib.models import Segmenter
 from lib.recipe import Recipe
-from lib.scoring import Score, confusion_with_none, score
+from lib.scoring import Score, confusion_with_none, image_score, score
 from lib.scoring.confusion import areas_of
 from lib.training.losses import Loss
 
@@ -31,7 +31,7 @@ class Segmentation(pl.LightningModule):
         self.loss = Loss(recipe.train)
         self.score: Score | None = None
         self.table: np.ndarray | None = None
-        self.image_scores: list[tuple[int, float]] = []
+        self.image_scores: list[tuple[int, float | None]] = []
         self._tables: list[tuple[int, np.ndarray]] = []
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], number: int) -> torch.Tensor:
@@ -39,11 +39,7 @@ class Segmentation(pl.LightningModule):
         return self.loss(self.model(images), labels)
 
     def on_validation_epoch_start(self) -> None:
-        """Give every rank rank 0's batch-norm statistics: they drift apart while each rank sees its own crops."""
-        self._tables = []
-        if dist.is_initialized():
-            for buffer in self.model.buffers():
-                dist.broadcast(buffer, src=0)
+        self._tables = []  # batch-norm statistics are rank 0's: DDP hands them out before the first image
 
     def validation_step(self, item: tuple[int, np.ndarray, np.ndarray], number: int) -> None:
         """One whole image, at its original size, by the functions that make a submission."""
@@ -62,8 +58,7 @@ class Segmentation(pl.LightningModule):
         self.table = sum(table for _, table in tables)
         self.score = score(counts, self.competition)
         self.image_scores = [
-            (index, score(areas[None], self.competition).value)
-            for (index, _), areas in zip(tables, counts, strict=True)
+            (index, image_score(areas, self.competition)) for (index, _), areas in zip(tables, counts, strict=True)
         ]
 
     def configure_optimizers(self) -> dict:

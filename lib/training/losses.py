@@ -16,16 +16,15 @@ class Loss(nn.Module):
     def __init__(self, recipe: TrainRecipe) -> None:
         super().__init__()
         self.weights = recipe.ce, recipe.dice
-        self.ce = nn.CrossEntropyLoss(ignore_index=IGNORE)
+        self.ce = nn.CrossEntropyLoss(ignore_index=IGNORE, reduction="sum")
         self.dice = DiceLoss("multiclass", ignore_index=IGNORE)
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if (labels == IGNORE).all():
-            return logits.sum() * 0  # the mean over no pixel would be NaN
         ce, dice = self.weights
         loss = logits.new_zeros(())
         if ce:
-            loss = loss + ce * self.ce(logits, labels)
+            known = (labels != IGNORE).sum().clamp(min=1)  # a mean over no pixel would be NaN
+            loss = loss + ce * self.ce(logits, labels) / known
         if dice:
             loss = loss + dice * self.dice(logits, labels)
         return loss

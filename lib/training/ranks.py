@@ -20,11 +20,6 @@ def rank() -> int:
     return int(os.environ.get("RANK", 0))
 
 
-def world() -> int:
-    """How many ranks there are."""
-    return int(os.environ.get("WORLD_SIZE", 1))
-
-
 def is_rank() -> bool:
     """Whether this process was started as one of several ranks."""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
