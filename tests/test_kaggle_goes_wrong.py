@@ -7,6 +7,14 @@ import pytest
 from lib import files
 from tests.conftest import ON_T4, WITHOUT_GPU, only, wait_for
 from tests.loopback import EMPTY, HtmlPage, Refuse, Replace, Reset, Slow
+from tests.loopback.quick_kernel import quick_python
+
+
+@pytest.fixture(autouse=True)
+def quick(server, tmp_path):
+    """These tests are of the launcher: the kernel that is pushed is real, what runs it here is not."""
+    server.python = quick_python(tmp_path)
+
 
 QUOTA = "Maximum weekly GPU quota of 30.00 hours reached."
 
@@ -73,6 +81,7 @@ def test_a_kernel_without_its_data_is_deleted_even_when_that_takes_several_tries
 
 
 def test_a_kernel_without_its_data_that_cannot_be_deleted_is_named(server, on_kaggle):
+    server.env["QUICK_KERNEL_SECONDS"] = "600"
     server.faults.add("DeleteKernel", Refuse(500), times=None)
     done = on_kaggle(*NO_SUCH_DATA, code=1)
     assert "balraj98/deepglobe" in done.stderr
@@ -86,7 +95,8 @@ def test_a_kernel_without_its_data_that_cannot_be_deleted_is_named(server, on_ka
 
 def running(server, on_kaggle):
     """A run that trains for long, and has said so."""
-    run = on_kaggle.json(*ON_T4, *WITHOUT_GPU, "--set", "train.epochs=500", "--detach")
+    server.env["QUICK_KERNEL_SECONDS"] = "600"
+    run = on_kaggle.json(*ON_T4, *WITHOUT_GPU, "--detach")
     version = only(server.kernels).latest
     wait_for(lambda: any("@progress" in record["data"] for record in version.records))
     return run
@@ -154,6 +164,7 @@ def test_a_fetch_that_fails_leaves_the_run_as_it_is_known_and_may_be_repeated(se
 
 
 def test_ctrl_c_leaves_the_run_running(server, on_kaggle):
+    server.env["QUICK_KERNEL_SECONDS"] = "3"
     launcher = on_kaggle.start(*ON_T4, *WITHOUT_GPU)
     version = wait_for(lambda: server.kernels and only(server.kernels).latest)
     wait_for(lambda: version.records)

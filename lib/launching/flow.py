@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import datetime
 import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +17,14 @@ from typing import Any, TextIO
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from lib import files
-from lib.errors import Failed, Refused, SwathError, UsageError
-from lib.folders import PROJECT, runs_folder
+from lib.errors import Failed, Refused, SwathError
+from lib.folders import runs_folder
 from lib.launching.fetch import Fetched, fetch
 from lib.launching.follow import POLL_SECONDS, ask, follow
 from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
 from lib.launching.plan import Plan, describe, new_id, write_kernel
+from lib.launching.rehearsal import rehearse_model
 from lib.launching.runs import Run
 from lib.launching.session import KernelRef, Session, Status
 from lib.launching.show import TrainingView, talk
@@ -155,20 +154,6 @@ def session_of(run: Run) -> Session:
     if run.read()["place"] == "kaggle":
         return KaggleSession()
     return LocalSession(run.session, run.data, run.competition.mount)
-
-
-def rehearse_model(plan: Plan) -> None:
-    """Build the recipe's model here, without its weights, before a session is spent on a misspelt encoder."""
-    command = [sys.executable, "-m", "lib.models", str(len(plan.competition.classes))]
-    done = subprocess.run(command, input=plan.recipe.model_dump_json(), cwd=PROJECT, capture_output=True, text=True)
-    if done.returncode == UsageError.exit_code:
-        reason, _, hint = done.stderr.strip().removeprefix("error: ").partition("\n  next: ")
-        raise UsageError(reason, hint or None)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise Refused(
-            f"the model could not be built here, so it was not sent: {last}", "pip install -r requirements.txt"
-        )
 
 
 def _ref(run: Run, session: Session) -> KernelRef:

@@ -15,7 +15,7 @@ from lib.errors import DataError, UsageError
 from lib.rasters import PNG, Coding, colours, decode_mask, encode_png, from_pixels, values
 from lib.submissions.layout import Layout, Masks, sized
 
-DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
+DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)
 """What reading a member may end in: broken streams, a password, a compression that Python lacks."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)

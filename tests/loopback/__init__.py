@@ -19,6 +19,7 @@ mounts.py         data sources, and where they appear below /kaggle/input
 competitions.py   submissions and their scores
 signed_urls.py    downloads and uploads
 faults.py         misbehaviour on command
+quick_kernel.py   an interpreter whose kernels last a second, for tests of the launcher alone
 """
 
 from .competitions import Competition, Submission
