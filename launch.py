@@ -113,7 +113,7 @@ def fetch(run: options.AnyRun = None, as_json: options.Json = False) -> None:
 
 
 @app.command()
-def stop(run: options.AnyRun = None, yes: options.Yes = False) -> None:
+def stop(run: options.AnyRun = None, yes: options.Yes = False, as_json: options.Json = False) -> None:
     """End a run. On Kaggle that deletes the kernel: its log, and what is listed of its outputs, are fetched first."""
     from lib.launching import flow, report
     from lib.launching.runs import find
@@ -122,7 +122,7 @@ def stop(run: options.AnyRun = None, yes: options.Yes = False) -> None:
     if not yes and not typer.confirm(report.stop_question(found), err=True):
         raise UsageError("nothing was stopped")
     state = flow.stop(found)
-    say({}, False, report.status_lines(found, state))
+    say(found.read(), as_json, report.status_lines(found, state))
     next_step(report.after_status(found, state))
 
 

@@ -8,30 +8,12 @@ python submit.py predict | encode | decode | check | score        the steps, one
 
 from __future__ import annotations
 
-import sys
-
 from typer import Context, Exit
 
 from lib.errors import Failed, Refused
-from lib.launching.options import (
-    Data,
-    File,
-    Json,
-    Masks,
-    MasksIn,
-    Message,
-    Name,
-    OutFile,
-    OutFolder,
-    OwnFile,
-    Predictions,
-    Sample,
-    Trained,
-    Truth,
-    Tta,
-)
+from lib.launching import options
 from lib.launching.runs import competition_named, finished
-from lib.launching.terminal import main, next_step, program, refuse_misplaced, say
+from lib.launching.terminal import main, next_step, program, refuse_misplaced, say, talk
 
 app = program(__doc__)
 
@@ -39,11 +21,11 @@ app = program(__doc__)
 @app.callback(invoke_without_command=True)
 def submit(
     ctx: Context,
-    competition: Name = None,
-    run: Trained = None,
-    data: Data = None,
-    tta: Tta = None,
-    as_json: Json = False,
+    competition: options.Name = None,
+    run: options.Trained = None,
+    data: options.Data = None,
+    tta: options.Tta = None,
+    as_json: options.Json = False,
 ) -> None:
     """Predict, encode, check and score."""
     if ctx.invoked_subcommand:
@@ -55,7 +37,7 @@ def submit(
     from lib.submissions.pipeline import make_file, predict_run
 
     found = finished(run)
-    described, _ = competition_named(competition, found)
+    described, _, _ = competition_named(competition, found)
     job, folder = predict_run(found, described, data, tta, track=track)
     made = make_file(job, masks_in(folder, described), found.folder)
     ledger.remember(found, made)
@@ -67,7 +49,12 @@ def submit(
 
 @app.command()
 def predict(
-    run: Trained = None, competition: Name = None, data: Data = None, tta: Tta = None, out: Predictions = None
+    run: options.Trained = None,
+    competition: options.Name = None,
+    data: options.Data = None,
+    tta: options.Tta = None,
+    out: options.Predictions = None,
+    as_json: options.Json = False,
 ) -> None:
     """Write a label map for every image: index PNGs at the competition's size."""
     from lib.files import shown, typed
@@ -75,51 +62,66 @@ def predict(
     from lib.submissions.pipeline import predict_run
 
     found = finished(run)
-    described, word = competition_named(competition, found)
+    described, word, _ = competition_named(competition, found)
     job, folder = predict_run(found, described, data, tta, out, track)
-    print(f"{shown(folder)}: {len(job.images)} masks of {job.which} images")
+    document = {"folder": str(folder), "which": job.which, "images": [pair.id for pair in job.images]}
+    say(document, as_json, [f"{shown(folder)}: {len(job.images)} masks of {job.which} images"])
     next_step(f"python submit.py encode {typed(folder)} -c {word} --out FILE")
 
 
 @app.command()
-def encode(masks: MasksIn, out: OutFile, competition: Name = None, data: Data = None, sample: Sample = None) -> None:
+def encode(
+    masks: options.MasksIn,
+    out: options.OutFile,
+    competition: options.Name = None,
+    data: options.Data = None,
+    sample: options.Sample = None,
+    as_json: options.Json = False,
+) -> None:
     """Make the competition's file from a folder of masks."""
     from lib.files import typed
     from lib.rasters import masks_in
     from lib.submissions import write
     from lib.submissions.job import layout_for
 
-    described, word = competition_named(competition)
+    described, word, _ = competition_named(competition)
     layout = layout_for(described, data, sample, masks=masks)
     write(masks_in(masks, described), described, layout, out)
-    print(f"{out}: {len(layout.rows)} rows for {len(layout.images)} images")
+    document = {"file": str(out), "rows": len(layout.rows), "images": list(layout.images)}
+    say(document, as_json, [f"{out}: {len(layout.rows)} rows for {len(layout.images)} images"])
     next_step(f"python submit.py check {typed(out)} -c {word} --masks {typed(masks)}")
 
 
 @app.command()
-def decode(file: File, out: OutFolder, competition: Name = None, data: Data = None, sample: Sample = None) -> None:
+def decode(
+    file: options.File,
+    out: options.OutFolder,
+    competition: options.Name = None,
+    data: options.Data = None,
+    sample: options.Sample = None,
+    as_json: options.Json = False,
+) -> None:
     """Bring a file's masks back, as index PNGs."""
     from lib.files import typed
     from lib.rasters import mask_folder
     from lib.submissions import read
     from lib.submissions.job import layout_for
 
-    run = None if competition else finished()
-    described, word = competition_named(competition, run)
+    described, word, run = competition_named(competition)
     layout = layout_for(described, data, sample, run)
     mask_folder.write(out, described, layout.images, read(file, described, layout), {"file": str(file)})
-    print(f"{out}: {len(layout.images)} masks")
+    say({"folder": str(out), "images": list(layout.images)}, as_json, [f"{out}: {len(layout.images)} masks"])
     next_step(f"python submit.py encode {typed(out)} -c {word} --out FILE")
 
 
 @app.command()
 def check(
-    file: File,
-    competition: Name = None,
-    data: Data = None,
-    sample: Sample = None,
-    masks: Masks = None,
-    as_json: Json = False,
+    file: options.File,
+    competition: options.Name = None,
+    data: options.Data = None,
+    sample: options.Sample = None,
+    masks: options.Masks = None,
+    as_json: options.Json = False,
 ) -> None:
     """Say what a competition would refuse in a file, anyone's file."""
     from lib.rasters import masks_in
@@ -127,12 +129,10 @@ def check(
     from lib.submissions import report
     from lib.submissions.job import layout_for
 
-    run = None if competition else finished()
-    described, word = competition_named(competition, run)
+    described, word, run = competition_named(competition)
     layout = layout_for(described, data, sample, run, masks)
     problems = check_file(file, described, layout, masks_in(masks, described) if masks else None)
-    right = [f"{file}: {len(layout.rows)} rows for {len(layout.images)} images, nothing wrong"]
-    say({"file": str(file), "problems": problems}, as_json, [f"wrong: {problem}" for problem in problems] or right)
+    say({"file": str(file), "problems": problems}, as_json, report.check_lines(file, layout, problems))
     if problems:
         next_step(f"make it again from its masks: python submit.py encode MASKS -c {word} --out FILE")
         raise Exit(Failed.exit_code)
@@ -140,12 +140,14 @@ def check(
 
 
 @app.command()
-def score(file: File, truth: Truth, competition: Name = None, as_json: Json = False) -> None:
+def score(
+    file: options.File, truth: options.Truth, competition: options.Name = None, as_json: options.Json = False
+) -> None:
     """Score a file by the competition's rule."""
     from lib.submissions import expected, report
     from lib.submissions.truth import score_document, score_file, sizes_of, truths
 
-    described, word = competition_named(competition)
+    described, word, _ = competition_named(competition)
     paths = truths(described, truth)
     scored = score_document(described, *score_file(file, described, expected(described, sizes_of(paths)), paths))
     say(scored, as_json, report.score_lines(scored))
@@ -154,13 +156,13 @@ def score(file: File, truth: Truth, competition: Name = None, as_json: Json = Fa
 
 @app.command()
 def send(
-    file: OwnFile = None,
-    run: Trained = None,
-    competition: Name = None,
-    data: Data = None,
-    sample: Sample = None,
-    message: Message = None,
-    as_json: Json = False,
+    file: options.OwnFile = None,
+    run: options.Trained = None,
+    competition: options.Name = None,
+    data: options.Data = None,
+    sample: options.Sample = None,
+    message: options.Message = None,
+    as_json: options.Json = False,
 ) -> None:
     """Check a file once more, send it to Kaggle, wait for the score, write it into the run."""
     from lib.files import typed
@@ -170,7 +172,7 @@ def send(
     from lib.submissions.job import layout_to_send
 
     found = finished(run)
-    described, word = competition_named(competition, found)
+    described, word, _ = competition_named(competition, found)
     slug = described.kaggle.competition
     if slug is None:
         raise Refused(
@@ -182,7 +184,7 @@ def send(
     if not (own and ledger.is_checked(found, content)):
         must_pass(path, described, layout_to_send(described, data, sample, found))
     sender, entry = leaderboard.send(found, path, content, slug, message)
-    print(f"submission {entry['ref']} is in; waiting for its score", file=sys.stderr)
+    talk(f"submission {entry['ref']} is in; waiting for its score")
     try:
         entry = leaderboard.wait(sender, entry)
     except KeyboardInterrupt:

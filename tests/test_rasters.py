@@ -159,3 +159,24 @@ def test_images_are_rgb_as_stored(tmp_path):
     assert image.shape == (2, 3, 3) == (*header_size(tmp_path / "red.jpg"), 3)
     assert image[..., 0].min() > 250
     assert image[..., 1:].max() < 10
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
+def test_grey_colour_palette_and_transparency_all_become_rgb(tmp_path, mode):
+    rgb = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    picture = Image.fromarray(rgb).convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(7)
+    picture.save(tmp_path / "a.png")
+    assert np.array_equal(read_image(tmp_path / "a.png"), np.array(picture.convert("RGB")))
+
+
+def test_pixels_that_eight_bits_of_rgb_cannot_hold_are_refused(tmp_path):
+    deep = np.full((5, 7), 3000, np.uint16)
+    (tmp_path / "deep.png").write_bytes(encode_png(deep))
+    cv2.imwrite(str(tmp_path / "four.tif"), np.zeros((5, 7, 4), np.uint8))
+    cv2.imwrite(str(tmp_path / "real.tif"), np.zeros((5, 7, 3), np.float32))
+    for name, said in (("deep.png", "1 bands of uint16"), ("four.tif", "4 bands of uint8"), ("real.tif", "float32")):
+        with pytest.raises(DataError, match=said) as caught:
+            read_image(tmp_path / name)
+        assert "gdal_translate" in caught.value.hint

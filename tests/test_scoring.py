@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
 from lib.competitions import IGNORE, Metric, load
-from lib.scoring import areas, confusion, confusion_with_none, score
+from lib.scoring import areas, confusion, confusion_with_none, image_score, score
 
 
 @st.composite
@@ -127,3 +127,12 @@ def test_a_perfect_prediction_scores_one(maps):
         for pool in ("set", "pairs", "global"):
             rule = competition_with(measure=measure, pool=pool, empty="skip")
             assert score(areas(truth, truth, 6)[None], rule).value == 1.0
+
+
+def test_an_image_of_which_nothing_counts_has_no_score_of_its_own():
+    rule = competition_with(measure="dice", pool="set", empty="skip")
+    nothing = np.zeros((6, 3), np.int64)
+    assert image_score(nothing, rule) is None
+    assert image_score(EXAMPLE[0], rule) == pytest.approx(score(EXAMPLE[:1], rule).value)
+    ignored = areas(np.full((3, 3), 255, np.uint8), np.zeros((3, 3), np.uint8), 6)
+    assert image_score(ignored, competition_with(measure="dice", pool="pairs", empty=1)) is None

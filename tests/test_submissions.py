@@ -14,6 +14,7 @@ from lib.competitions.schema import Csv, Submission, Zip
 from lib.errors import DataError, UsageError
 from lib.rasters import write_colours
 from lib.submissions import check, container, expected, read, write
+from lib.submissions.job import find_job
 from lib.submissions.layout import parse_row_id
 from lib.submissions.truth import score_file, sizes_of, truths
 
@@ -269,3 +270,32 @@ def test_a_file_of_fixed_size_is_scored_at_that_size(tmp_path):
     assert total.value == pytest.approx(2 * 8 / (8 + 12))
     assert each == {"im": total.value}
     assert list(total.per_class) == ["agriculture"]
+
+
+def root_with(tmp_path, **folders: list[str]):
+    """A data root in the sample's layout, with pictures of these names."""
+    sample = load("sample")
+    for folder, names in folders.items():
+        for name in names:
+            write_colours(tmp_path / "root" / folder / f"{name}.png", np.zeros((4, 5), np.uint8), sample)
+    return tmp_path / "root"
+
+
+def test_the_truth_of_test_images_is_never_that_of_training_images(tmp_path):
+    """The same ids stand in both, and only the training images have masks here."""
+    root = root_with(tmp_path, train=["1_sat", "1_mask"], test=["1_sat"])
+    job = find_job(load("sample"), root)
+    assert (job.which, job.truth) == ("test", {})
+    root_with(tmp_path, truth=["1_mask"])
+    assert find_job(load("sample"), root).truth == {"1": root / "truth" / "1_mask.png"}
+
+
+def test_without_test_images_a_run_names_its_own(tmp_path):
+    class Run:
+        data, held_out = None, ["2"]
+
+    root = root_with(tmp_path, train=["1_sat", "1_mask", "2_sat", "2_mask"])
+    job = find_job(load("sample"), root, Run())
+    assert (job.which, [pair.id for pair in job.images]) == ("validation", ["2"])
+    with pytest.raises(UsageError, match="has no test images"):
+        find_job(load("sample"), root)

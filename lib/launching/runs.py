@@ -150,12 +150,12 @@ def find(name: str | None = None) -> Run:
     return fitting[0]
 
 
-def competition_named(name: str | None, run: Run | None = None) -> tuple[Competition, str]:
-    """The competition of a name, or else the run's, or the newest finished run's; and the word that `-c` takes."""
-    if name:
-        return load(name), shlex.quote(name)
+def competition_named(name: str | None, run: Run | None = None) -> tuple[Competition, str, Run | None]:
+    """The competition of a name, or else the run's, or the newest finished run's; the word that `-c` takes; the run."""
+    if name is not None:
+        return load(name), shlex.quote(name), run
     run = run or finished()
-    return run.competition, run.competition_word
+    return run.competition, run.competition_word, run
 
 
 def _is_finished(run: Run) -> bool:

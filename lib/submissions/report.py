@@ -7,6 +7,7 @@ from typing import Any
 
 from lib.competitions import Competition
 from lib.files import shown, typed
+from lib.submissions.layout import Layout
 
 WORST = 3
 COMPARE = "python launch.py runs"
@@ -22,6 +23,12 @@ def made_lines(made: dict[str, Any]) -> list[str]:
     against = "ids, columns and order as in the sample submission" if made["sample"] else "ids as expected"
     lines.append(f"  decoded again: every pixel as predicted; {against}")
     return lines + (score_lines(made["score"]) if made["score"] else [])
+
+
+def check_lines(file: Path, layout: Layout, problems: list[str]) -> list[str]:
+    """What is wrong with a file, or that nothing is."""
+    right = f"{file}: {len(layout.rows)} rows for {len(layout.images)} images, nothing wrong"
+    return [f"wrong: {problem}" for problem in problems] or [right]
 
 
 def score_lines(scored: dict[str, Any]) -> list[str]:
