@@ -127,3 +127,12 @@ def test_ids_do_not_lead_out_of_the_folder(program, roads, tmp_path):
     words = ("-c", roads, "--sample", tmp_path / "bad.csv", "--out", tmp_path / "a" / "b")
     assert "leads out of" in program("submit.py", "decode", tmp_path / "bad.csv", *words, code=1).stderr
     assert not list(tmp_path.rglob("evil*"))
+
+
+def test_masks_of_an_earlier_time_do_not_stay_among_the_new(program, roads, tmp_path):
+    back = tmp_path / "back"
+    for names in (("a", "b"), ("b", "c")):
+        path = tmp_path / "file.csv"
+        path.write_text("id,rle\n" + "".join(f"{name},1 1\n" for name in names))
+        program("submit.py", "decode", path, "-c", roads, "--sample", path, "--out", back)
+        assert sorted(found.stem for found in back.glob("*.png")) == list(names)

@@ -139,6 +139,10 @@ def test_files_that_are_no_checkpoint(tmp_path, model):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(Failed, match="not a checkpoint of this kit"):
         checkpoint.load(path)
+    for about in ({}, {"competition": "{}", "recipe": "{}", "score": "1", "epoch": "1"}):
+        save_file({"a": torch.zeros(1)}, path, metadata={"format": "swath-1", **about})
+        with pytest.raises(Failed, match="the description inside .* is damaged"):
+            checkpoint.load(path)
     checkpoint.save(path, model, load("sample"), Recipe(model=ModelRecipe(**SMALL)), 0.5, 1)
     other = build(ModelRecipe(**{**SMALL, "decoder_channels": (16, 16, 16, 16, 8)}), classes=6)
     with pytest.raises(Failed, match="do not fit the model"):

@@ -26,7 +26,7 @@ from lib.launching.local import LocalSession
 from lib.launching.plan import Plan, describe, new_id, write_kernel
 from lib.launching.rehearsal import rehearse_model
 from lib.launching.runs import Run
-from lib.launching.session import KernelRef, Session, Status
+from lib.launching.session import KernelRef, LostConnection, Session, Status
 from lib.launching.show import TrainingView, talk
 
 
@@ -121,7 +121,10 @@ def print_log(run: Run, live: bool, out: TextIO) -> None:
     if live:
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "log.txt"
-            _note(run, follow(session, ref, log, lambda line: print(line, file=out, flush=True)).status)
+            followed = follow(session, ref, log, lambda line: print(line, file=out, flush=True))
+        _note(run, followed.status)
+        if not followed.log_whole:
+            raise LostConnection(f"the log of {ref} could not be read to its end", f"python launch.py logs {run.id}")
         return
     for record in session.logs(ref, live=False):
         out.write(record.data)

@@ -84,7 +84,12 @@ class Run:
     @property
     def held_out(self) -> list[str]:
         """Ids of the images that the run validated on."""
-        return files.read_json(self.outputs / "summary.json")["validation"]
+        path = self.outputs / "summary.json"
+        content = files.read_json(path)
+        images = content.get("validation") if isinstance(content, dict) else None
+        if not isinstance(images, list):
+            raise Failed(f"{path} does not say which images were held out", f"python launch.py fetch {self.id}")
+        return images
 
     @property
     def session(self) -> Path:

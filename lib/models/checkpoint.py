@@ -60,11 +60,15 @@ def save(path: Path, model: Segmenter, competition: Competition, recipe: Recipe,
 def load(path: Path) -> Checkpoint:
     """Build the model that a checkpoint describes and fill in its weights; `Failed` when the file is not one."""
     about, tensors = read(path)
-    competition = Competition.model_validate_json(about["competition"])
-    recipe = Recipe.model_validate_json(about["recipe"])
+    try:
+        competition = Competition.model_validate_json(about["competition"])
+        recipe = Recipe.model_validate_json(about["recipe"])
+        score, epoch = float(about["score"]), int(about["epoch"])
+    except (KeyError, ValueError) as error:
+        raise Failed(f"the description inside {path} is damaged: {str(error).splitlines()[0]}") from None
     model = build(recipe.model, len(competition.classes), pretrained=False)
     fill(model, tensors, path)
-    return Checkpoint(model.eval(), competition, recipe, float(about["score"]), int(about["epoch"]))
+    return Checkpoint(model.eval(), competition, recipe, score, epoch)
 
 
 def read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:

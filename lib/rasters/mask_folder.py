@@ -67,6 +67,7 @@ def write(
     not write. When making the masks fails, what this call has written goes away again.
     """
     _must_be_free(folder, ids)
+    before = _written(folder)
     fresh = []
     try:
         for image, labels in masks:
@@ -80,7 +81,15 @@ def write(
         for path in fresh:
             path.unlink(missing_ok=True)
         raise
+    for image in before - set(ids):  # of an earlier call, and no part of these
+        files.inside(folder, f"{image}.png").unlink(missing_ok=True)
     files.write_json(folder / INDEX, {"images": list(ids), **about})
+
+
+def _written(folder: Path) -> set[str]:
+    """The images whose masks an earlier call has written."""
+    content = files.read_json(folder / INDEX) if (folder / INDEX).is_file() else {}
+    return set(content.get("images", ()))
 
 
 def _must_be_free(folder: Path, ids: Sequence[str]) -> None:

@@ -81,7 +81,9 @@ def sample_ids(competition: Competition, sample: Path) -> list[str]:
     rows = read_rows(sample)
     columns = next(rows, None)
     if columns != list(competition.submission.csv.columns):
-        raise DataError(f"{sample}: the columns are {columns}, not {list(competition.submission.csv.columns)}")
+        raise DataError(
+            f"{sample}: the columns are {columns or 'missing'}, not {list(competition.submission.csv.columns)}"
+        )
     ids = [row[0] for row in rows if row]
     twins = [row_id for row_id, count in Counter(ids).items() if count > 1]
     if twins:

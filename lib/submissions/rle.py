@@ -32,7 +32,7 @@ def encode(labels: np.ndarray, classes: int | Iterable[int], order: Order = "F",
     `labels`: (H, W) integers. `classes`: the values to encode, or their number (0..n-1). Returns a text a class,
     empty for a class that is not there.
     """
-    wanted = list(range(classes) if isinstance(classes, int) else classes)
+    wanted = list(range(classes) if isinstance(classes, (int, np.integer)) else classes)
     flat = _flat(labels, order)
     if not flat.size or not wanted:
         return dict.fromkeys(wanted, "")
