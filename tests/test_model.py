@@ -141,7 +141,7 @@ def test_files_that_are_no_checkpoint(tmp_path, model):
         checkpoint.load(path)
     for about in ({}, {"competition": "{}", "recipe": "{}", "score": "1", "epoch": "1"}):
         save_file({"a": torch.zeros(1)}, path, metadata={"format": "swath-1", **about})
-        with pytest.raises(Failed, match="the description inside .* is damaged"):
+        with pytest.raises(Failed, match=r"the description inside .* is damaged"):
             checkpoint.load(path)
     checkpoint.save(path, model, load("sample"), Recipe(model=ModelRecipe(**SMALL)), 0.5, 1)
     other = build(ModelRecipe(**{**SMALL, "decoder_channels": (16, 16, 16, 16, 8)}), classes=6)
