@@ -12,6 +12,7 @@ from lib.errors import Failed
 from lib.launching import fetch as fetching
 from lib.launching.fetch import fetch
 from lib.launching.follow import PATIENCE, Lines, follow
+from lib.launching.kaggle_log import until_now
 from lib.launching.session import KernelRef, LogRecord, LostConnection, Output, Status
 
 REF = KernelRef("me", "kernel", 1)
@@ -211,3 +212,31 @@ def test_a_manifest_that_is_no_manifest(tmp_path):
     for content in (b"<html>", b"[]", b'{"files": [{"name": "a"}]}', b'{"files": [{"name": 3, "bytes": 1}]}'):
         with pytest.raises(Failed, match=r"the manifest of .* is not one"):
             fetch(Place(contents={"manifest.json": content}), REF, tmp_path)
+
+
+class Clock:
+    """Shows the time that it was set to."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("every", [0.05, 1.9, 30.0], ids=["chatty", "steady", "quiet"])
+def test_a_replay_ends_where_the_present_begins(every):
+    """A day of records comes in two seconds, the rest as it is written: nobody waits for more than a few of those."""
+    now, written = 86_400.0, [n * every for n in range(round(86_400 / every))]
+    clock = Clock(now)
+
+    def stream():
+        for number, seconds in enumerate(written):
+            clock.now = now + 2 * number / len(written)
+            yield LogRecord("stdout", seconds, "x")
+        for number in range(1000):
+            clock.now = now + 2 + number * every
+            yield LogRecord("stdout", now + number * every, "x")
+
+    seen = sum(1 for _ in until_now(stream(), clock))
+    assert len(written) <= seen <= len(written) + 2 + 5 / every

@@ -7,8 +7,9 @@ A competition says which classes there are, where images and masks lie under the
 them, how a submission is written and how it is scored. Nothing here reads a pixel.
 """
 
+from lib.competitions.formats import Metric
 from lib.competitions.layout import Pair, find_pairs
 from lib.competitions.loader import available, load, parse, spelled
-from lib.competitions.schema import IGNORE, Competition, Label, Metric
+from lib.competitions.schema import IGNORE, Competition, Label
 
 __all__ = ["IGNORE", "Competition", "Label", "Metric", "Pair", "available", "find_pairs", "load", "parse", "spelled"]

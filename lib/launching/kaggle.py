@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lib.errors import Failed, Refused, SwathError
+from lib.launching import kaggle_log
 from lib.launching.client import (
     CONNECT_SECONDS,
     READ_SECONDS,
     connect,
     owner,
-    server_words,
     session_of,
     translated,
 )
@@ -44,16 +43,8 @@ REJECTED = {
 PAGE = 200
 """Outputs a page of the listing; the server gives no more."""
 
-PRESENT_SECONDS = 2
-"""How long the speed of a replay is watched before it is compared with the clock's."""
-
-END_OF_LOG = "END_OF_LOG"
-
 DELETIONS = 4
 """Tries to delete a kernel that must not run."""
-
-REPLAY_SECONDS = 3
-"""A replay that is silent for so long has reached the present."""
 
 
 class KaggleSession:
@@ -113,37 +104,11 @@ class KaggleSession:
         return Status(STATES.get(name, "unknown"), answer.failure_message or "")
 
     def logs(self, ref: KernelRef, live: bool = True) -> Iterator[LogRecord]:
-        """Server-sent events while the version runs, the whole list once it has finished.
-
-        Not `live`, a running version's log ends where the replay has reached the present: it falls silent, or its
-        records come no faster than they were written.
-        """
-        import requests
-
+        """The log from its beginning; not `live`, a running version's ends where the replay reaches the present."""
         with self.api.build_kaggle_client() as client:
             http = client.http_client()
             http._init_session()
-            answer = None
-            try:
-                answer = http._session.get(
-                    f"{http._endpoint}/v1/kernels/logs/stream/{ref.owner}/{ref.slug}",
-                    params={"versionLabel": f"v{ref.version}"},
-                    headers={"Accept": "text/event-stream, */*"},
-                    stream=True,
-                    timeout=(CONNECT_SECONDS, READ_SECONDS if live else REPLAY_SECONDS),
-                )
-                answer.raise_for_status()
-                streamed = "text/event-stream" in answer.headers.get("Content-Type", "")
-                records = _events(answer) if streamed else _finished(answer)
-                yield from records if live or not streamed else _until_now(records)
-            except requests.RequestException as error:
-                if not live and answer is not None and answer.ok:
-                    return
-                words = server_words(answer) or str(error)
-                raise LostConnection(f"the log of {ref}: {words}") from None
-            finally:
-                if answer is not None:
-                    answer.close()
+            yield from kaggle_log.records(http._session, http._endpoint, ref, live)
 
     def outputs(self, ref: KernelRef) -> list[Output]:
         """Every output of the version, page by page. The addresses expire: list again before a later download."""
@@ -244,53 +209,3 @@ def _fix(error: str) -> str | None:
     if "session count" in error:
         return "wait for one of your sessions to end, or stop one: python launch.py runs"
     return None
-
-
-def _events(answer: Any) -> Iterator[LogRecord]:
-    for line in answer.iter_lines():
-        if line.startswith(b"data:"):
-            text = line[len(b"data:") :].strip().decode("utf-8", "replace")
-            if text == END_OF_LOG:
-                return
-            yield _record(_parsed(text))
-    raise LostConnection("the log stream was closed before its end")
-
-
-def _until_now(records: Iterator[LogRecord], clock: Callable[[], float] = time.monotonic) -> Iterator[LogRecord]:
-    """The records of a replay up to the present: a replay runs many times faster than the session did."""
-    begin, first = clock(), None
-    for record in records:
-        yield record
-        first = record.time if first is None else first
-        passed = clock() - begin
-        if passed >= PRESENT_SECONDS:
-            if record.time - first <= 2 * passed:
-                return
-            begin, first = clock(), record.time
-
-
-def _finished(answer: Any) -> Iterator[LogRecord]:
-    try:
-        records = answer.json()
-    except ValueError:
-        raise LostConnection("the log is not readable yet") from None
-    yield from map(_record, records if isinstance(records, list) else [])
-
-
-def _record(content: Any) -> LogRecord:
-    """A record as the server sends it; what is none is passed on as text."""
-    if not isinstance(content, dict):
-        return LogRecord("stdout", 0.0, str(content))
-    stream, seconds, data = (content.get(key) for key in ("stream_name", "time", "data"))
-    return LogRecord(
-        stream if stream == "stderr" else "stdout",
-        float(seconds) if isinstance(seconds, (int, float)) else 0.0,
-        data if isinstance(data, str) else "",
-    )
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

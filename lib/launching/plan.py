@@ -14,25 +14,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lib import files
-from lib.competitions import Competition, find_pairs, parse, spelled
+from lib.competitions import Competition, parse
 from lib.competitions.loader import find as find_competition
-from lib.errors import Refused, UsageError
+from lib.errors import UsageError
 from lib.folders import PROJECT, runs_folder
-from lib.launching import credentials, durations
+from lib.launching import credentials
 from lib.launching.accelerators import Accelerator, accelerator
 from lib.launching.bundle import Bundle, pack
+from lib.launching.feasible import PLACES, Place, at_home, check_data, check_network, check_timeout
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
-
-Place = Literal["local", "kaggle"]
-PLACES = ("local", "kaggle")
-
-
-SESSION_SECONDS = 12 * 3600
-"""How long a session lasts on Kaggle's CPUs and GPUs."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +80,11 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     competition_file = find_competition(usual if request.competition is None else request.competition)
     competition = parse(competition_file)
     recipe, origins = resolve(_layers(competition, competition_file, place, request, environment))
-    recipe = _at_home(recipe) if place == "local" else recipe
+    recipe = at_home(recipe) if place == "local" else recipe
     if place == "local" and request.internet is not None:
         raise UsageError("--internet and --no-internet are for Kaggle", "a run here uses this machine's network")
     internet = recipe.needs_hub if request.internet is None else request.internet
-    _check_network(recipe, origins, internet, place)
+    check_network(recipe, origins, internet, place)
     on_gpus = place == "kaggle" and card.is_gpu and recipe.train.device != "cpu"
     recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name)
@@ -102,9 +96,9 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         accelerator=card,
         recipe=recipe,
         origins=origins,
-        data=_check_data(competition, competition_file, place, request.data),
+        data=check_data(competition, competition_file, place, request.data),
         internet=internet,
-        timeout=_check_timeout(request.timeout, place),
+        timeout=check_timeout(request.timeout, place),
         bundle=bundle,
         metadata=_metadata(request.kernel, competition, card, internet),
     )
@@ -184,73 +178,6 @@ def _layers(competition: Competition, source: Path, place: Place, request: Reque
     layers.append(("the environment", from_environment(environment)))
     layers.append(("--set", dict(parse_setting(text) for text in request.settings)))
     return layers
-
-
-def _at_home(recipe: Recipe) -> Recipe:
-    """The recipe with its checkpoint's full path: the session's own folder is another than the user's."""
-    start = recipe.starts_from
-    if start is None:
-        return recipe
-    if not start.expanduser().is_file():
-        raise UsageError(f"model.weights = {str(start)!r}: there is no such file", "imagenet, none, or a checkpoint")
-    model = recipe.model.model_copy(update={"weights": str(start.expanduser().resolve())})
-    return recipe.model_copy(update={"model": model})
-
-
-def _check_timeout(text: str | None, place: Place) -> int | None:
-    """Seconds that the session may take, within what the place allows."""
-    seconds = None if text is None else durations.parse(text)
-    if seconds and place == "kaggle" and seconds > SESSION_SECONDS:
-        raise UsageError(
-            f"--timeout {text}: Kaggle ends a session after {durations.spell(SESSION_SECONDS)}",
-            "leave --timeout out for all of it",
-        )
-    return seconds
-
-
-def _check_network(recipe: Recipe, origins: Mapping[str, str], internet: bool, place: Place) -> None:
-    if place != "kaggle":
-        return
-    if recipe.needs_hub and not internet:
-        raise Refused(
-            f"the encoder's pretrained weights come from the internet, and --no-internet keeps the session off it "
-            f"(model.weights = 'imagenet', {origins.get('model.weights', 'default')})",
-            "drop --no-internet, or start from random weights: --set model.weights=none",
-        )
-    start = recipe.starts_from
-    if start and not start.is_relative_to("/kaggle"):
-        raise UsageError(
-            f"model.weights = {str(start)!r} is a file of this machine, and the session cannot see it",
-            "attach it on Kaggle and give its path below /kaggle/input",
-        )
-
-
-def _check_data(competition: Competition, source: Path, place: Place, data: Path | None) -> Path | None:
-    """The data root of a local run, with every image and mask paired; None when there is nothing to mount."""
-    if place == "kaggle":
-        if data is not None:
-            raise UsageError(
-                "--data is for runs on this machine", "on Kaggle the competition's [kaggle] sources are mounted"
-            )
-        if not (competition.data.built_in or competition.kaggle.datasets or competition.kaggle.competition):
-            raise Refused(
-                f"{competition.name} names no data on Kaggle, so the session would find none",
-                "add [kaggle] datasets = ['owner/slug'] or competition = 'slug' to its file",
-            )
-        return None
-    if competition.data.built_in:
-        if data is not None:
-            raise UsageError(
-                f"{competition.name} makes its own scenes", "leave --data out, or name a competition with -c"
-            )
-        return None
-    if data is None:
-        where = f"; it is on Kaggle: {competition.home}" if competition.home else ""
-        raise UsageError(
-            f"{competition.name} needs its data{where}", f"python launch.py -c {spelled(source)} --data DIR"
-        )
-    find_pairs(competition.data.train, data)
-    return data
 
 
 def _metadata(kernel: str, competition: Competition, card: Accelerator, internet: bool) -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""What a place can and cannot do with a recipe, its data and its time: refused before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from lib.competitions import Competition, find_pairs, spelled
+from lib.errors import Refused, UsageError
+from lib.launching import durations
+from lib.recipe import Recipe
+
+Place = Literal["local", "kaggle"]
+PLACES = ("local", "kaggle")
+
+SESSION_SECONDS = 12 * 3600
+"""How long a session lasts on Kaggle's CPUs and GPUs."""
+
+
+def at_home(recipe: Recipe) -> Recipe:
+    """The recipe with its checkpoint's full path: the session's own folder is another than the user's."""
+    start = recipe.starts_from
+    if start is None:
+        return recipe
+    if not start.expanduser().is_file():
+        raise UsageError(f"model.weights = {str(start)!r}: there is no such file", "imagenet, none, or a checkpoint")
+    model = recipe.model.model_copy(update={"weights": str(start.expanduser().resolve())})
+    return recipe.model_copy(update={"model": model})
+
+
+def check_timeout(text: str | None, place: Place) -> int | None:
+    """Seconds that the session may take, within what the place allows."""
+    seconds = None if text is None else durations.parse(text)
+    if seconds and place == "kaggle" and seconds > SESSION_SECONDS:
+        raise UsageError(
+            f"--timeout {text}: Kaggle ends a session after {durations.spell(SESSION_SECONDS)}",
+            "leave --timeout out for all of it",
+        )
+    return seconds
+
+
+def check_network(recipe: Recipe, origins: Mapping[str, str], internet: bool, place: Place) -> None:
+    """Raise when a session on Kaggle would lack the weights that it starts from."""
+    if place != "kaggle":
+        return
+    if recipe.needs_hub and not internet:
+        raise Refused(
+            f"the encoder's pretrained weights come from the internet, and --no-internet keeps the session off it "
+            f"(model.weights = 'imagenet', {origins.get('model.weights', 'default')})",
+            "drop --no-internet, or start from random weights: --set model.weights=none",
+        )
+    start = recipe.starts_from
+    if start and not start.is_relative_to("/kaggle"):
+        raise UsageError(
+            f"model.weights = {str(start)!r} is a file of this machine, and the session cannot see it",
+            "attach it on Kaggle and give its path below /kaggle/input",
+        )
+
+
+def check_data(competition: Competition, source: Path, place: Place, data: Path | None) -> Path | None:
+    """The data root of a local run, with every image and mask paired; None when there is nothing to mount."""
+    if place == "kaggle":
+        if data is not None:
+            raise UsageError(
+                "--data is for runs on this machine", "on Kaggle the competition's [kaggle] sources are mounted"
+            )
+        if not (competition.data.built_in or competition.kaggle.datasets or competition.kaggle.competition):
+            raise Refused(
+                f"{competition.name} names no data on Kaggle, so the session would find none",
+                "add [kaggle] datasets = ['owner/slug'] or competition = 'slug' to its file",
+            )
+        return None
+    if competition.data.built_in:
+        if data is not None:
+            raise UsageError(
+                f"{competition.name} makes its own scenes", "leave --data out, or name a competition with -c"
+            )
+        return None
+    if data is None:
+        where = f"; it is on Kaggle: {competition.home}" if competition.home else ""
+        raise UsageError(
+            f"{competition.name} needs its data{where}", f"python launch.py -c {spelled(source)} --data DIR"
+        )
+    find_pairs(competition.data.train, data)
+    return data
