@@ -136,6 +136,13 @@ def test_an_answer_that_names_no_kernel_is_not_a_push(server, on_kaggle, answer)
     assert not list(on_kaggle.runs.glob("*"))
 
 
+def test_offline(on_kaggle):
+    """Nothing was asked of anybody, so nothing can run."""
+    done = on_kaggle(*ON_T4, code=3, KAGGLE_API_ENDPOINT="http://127.0.0.1:9")
+    assert "Kaggle cannot be reached" in done.stderr
+    assert not list(on_kaggle.runs.glob("*"))
+
+
 def test_ctrl_c_while_it_pushes_says_how_to_find_what_may_have_started(server, on_kaggle):
     server.faults.add("SaveKernel", Slow(1.5))
     launcher = on_kaggle.start(*ON_T4, *WITHOUT_GPU)

@@ -18,7 +18,7 @@ from typing import Any
 
 from lib.errors import Failed, Refused, SwathError
 from lib.launching import credentials
-from lib.launching.session import LostConnection
+from lib.launching.session import LostConnection, Unreachable
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 90
@@ -88,6 +88,7 @@ def translated(what: str, found: credentials.Source | None = None) -> Iterator[N
     `Refused` for credentials, `LostConnection` when it is unknown whether the server acted, `Failed` for the rest.
     """
     import requests
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
     with _talk_to_stderr():
         try:
@@ -98,6 +99,11 @@ def translated(what: str, found: credentials.Source | None = None) -> Iterator[N
             raise LostConnection(
                 f"{what}: Kaggle answered with something other than JSON (it throttles this way)"
             ) from None
+        except requests.ConnectionError as error:
+            reason = getattr(error.args[0] if error.args else None, "reason", None)
+            if isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
+                raise Unreachable(f"{what}: Kaggle cannot be reached ({_short(reason)})", "go online") from None
+            raise LostConnection(f"{what}: the connection to Kaggle was lost ({_short(error)})", "try again") from None
         except requests.RequestException as error:
             raise LostConnection(f"{what}: the connection to Kaggle was lost ({_short(error)})", "try again") from None
         except ValueError as error:  # the client's own checks of a kernel's metadata

@@ -20,7 +20,7 @@ from lib.launching.client import (
     translated,
 )
 from lib.launching.follow import POLL_SECONDS
-from lib.launching.session import KernelRef, LogRecord, LostConnection, Output, Status
+from lib.launching.session import KernelRef, LogRecord, LostConnection, Output, Status, Unreachable
 
 STATES = {
     "QUEUED": "queued",
@@ -75,6 +75,8 @@ class KaggleSession:
         try:
             with translated("the push"):
                 answer = api.kernels_push(str(folder), timeout=timeout)
+        except Unreachable as error:
+            raise Refused(error.reason, error.hint) from None
         except LostConnection as error:
             return self._recorded(slug, error)
         except Failed as error:

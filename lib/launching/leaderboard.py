@@ -17,7 +17,7 @@ from lib.launching.client import asked, connect, session_of, translated
 from lib.launching.follow import PATIENCE, POLL_SECONDS
 from lib.launching.ledger import Submitted
 from lib.launching.runs import Run
-from lib.launching.session import LostConnection
+from lib.launching.session import LostConnection, Unreachable
 
 CREATE = "CreateSubmission"
 
@@ -110,6 +110,8 @@ def _submit(api: Any, entry: dict[str, Any], description: str) -> Submitted:
         with translated(f"submitting to {entry['sent_to']}"):
             answer = api.competition_submit(entry["copy"], description, entry["sent_to"], quiet=True)
         lost = f"Kaggle's answer holds no submission: {answer.message or 'the upload failed'}"
+    except Unreachable as error:
+        raise Refused(f"{error.reason}; nothing was submitted", error.hint) from None
     except LostConnection as error:
         answer, lost = None, error.reason
     except Failed as error:

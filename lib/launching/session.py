@@ -63,6 +63,10 @@ class LostConnection(SwathError):
     """A request, a stream or a download broke off; whether the other side acted is not known."""
 
 
+class Unreachable(LostConnection):
+    """No connection came about at all, so the other side was asked nothing."""
+
+
 class Session(Protocol):
     """A place where bundles run."""
 
