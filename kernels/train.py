@@ -42,7 +42,8 @@ from lib.training.callbacks import Keeper, Progress
 from lib.training.loop import Segmentation
 
 OVERLAYS = 6
-logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its import resets the level
+for name in ("pytorch_lightning", "lightning_fabric"):
+    logging.getLogger(name).setLevel(logging.ERROR)  # their import resets the level
 
 
 @guarded
