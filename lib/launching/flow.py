@@ -65,8 +65,8 @@ def push(run: Run, plan: Plan) -> None:
     except Refused:
         shutil.rmtree(run.folder)  # nothing was started
         raise
-    except SwathError as error:
-        run.update(status="failed", message=error.reason)
+    except SwathError as error:  # on Kaggle it may have arrived: `status` asks
+        run.update(status="failed" if plan.place == "local" else "queued", message=error.reason)
         raise
     pushed = {"ref": f"{ref.owner}/{ref.slug}", "version": ref.version, "url": ref.url, "status": "queued"}
     run.update(attempts=[run.read()["attempts"][-1] | pushed])
