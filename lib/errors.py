@@ -73,9 +73,6 @@ def guarded(main: Callable[..., None]) -> Callable[..., None]:
             main(*words)
         except SwathError as error:
             sys.exit(show(error, as_json="--json" in sys.argv))
-        except OSError as error:  # a full disk, a folder that cannot be read: the system's own words say it
-            place = f"{error.filename}: " if error.filename else ""
-            sys.exit(show(Failed(f"{place}{error.strerror or error}"), as_json="--json" in sys.argv))
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)

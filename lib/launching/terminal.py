@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from lib.errors import UsageError, guarded
+from lib.errors import Failed, UsageError, guarded
 
 INTERRUPTED = 130
 
@@ -41,6 +41,9 @@ def main(app: typer.Typer) -> None:
     except BrokenPipeError:  # whoever read stdout has enough: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a full disk, a folder that cannot be read: the system's own words say it
+        place = f"{error.filename}: " if error.filename else ""
+        raise Failed(f"{place}{error.strerror or error}") from None
     except Exception as error:
         if not hasattr(error, "format_message"):  # the parser's own all have it
             raise
