@@ -101,17 +101,6 @@ def write_manifest(folder: Path) -> None:
     write_json(folder / MANIFEST, {"files": entries})
 
 
-def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """The entries of a folder's manifest.json by name; empty when it has none."""
-    path = Path(folder) / MANIFEST
-    return {entry["name"]: entry for entry in read_json(path)["files"]} if path.is_file() else {}
-
-
-def is_as_listed(path: Path, entry: dict[str, Any]) -> bool:
-    """Whether a file is there with the size and SHA-256 of its manifest's entry."""
-    return path.is_file() and path.stat().st_size == entry["bytes"] and sha256(path) == entry["sha256"]
-
-
 def inside(folder: Path, name: str) -> Path:
     """The path `folder/name`, refused when it would leave `folder`.
 

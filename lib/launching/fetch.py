@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from lib import files
 from lib.errors import Failed
 from lib.files import MANIFEST
+from lib.launching import manifest
+from lib.launching.manifest import Entry
 from lib.launching.session import KernelRef, LostConnection, Output, Session
 
 AT_ONCE = 8
@@ -27,20 +28,6 @@ FIRST_PAUSE = 0.5
 
 class WrongBytes(LostConnection):
     """A file arrived, and it is not the one in the manifest."""
-
-
-class Entry(BaseModel):
-    """A file as the kernel's manifest lists it."""
-
-    name: str
-    bytes: int
-    sha256: str
-
-
-class Manifest(BaseModel):
-    """The kernel's manifest.json."""
-
-    files: list[Entry]
 
 
 @dataclass(frozen=True)
@@ -62,32 +49,33 @@ def fetch(
     for attempt in _attempts():
         with attempt:
             listing = {output.name: output for output in session.outputs(ref)}
-    manifest = _manifest(session, ref, listing)
+    entries = _entries(session, ref, listing)
     wanted = sorted(
-        (name for name in listing if name != MANIFEST), key=lambda name: manifest.get(name, {}).get("bytes", 0)
+        (name for name in listing if name != MANIFEST), key=lambda name: entries[name].bytes if name in entries else 0
     )
     folder.mkdir(parents=True, exist_ok=True)
 
     def bring(name: str) -> int:
         target = files.inside(folder, name)
-        moved = 0 if _is_right(target, manifest.get(name)) else _download(session, ref, listing[name], target, manifest)
+        entry = entries.get(name)  # without one nobody knows whether what is here is right
+        moved = 0 if entry and entry.is_met_by(target) else _download(session, ref, listing[name], target, entry)
         tick(name, target.stat().st_size)
         return moved
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         moved = sum(pool.map(bring, wanted))
-    missing = [name for name in manifest if name not in listing]
+    missing = [name for name in entries if name not in listing]
     if missing:
         raise Failed(
             f"{ref} says that it wrote {', '.join(missing[:5])}, and the place does not list it; what it lists is here",
             "fetch again",
         )
-    if manifest:  # last: its presence says that everything else is here
-        files.write_json(folder / MANIFEST, {"files": list(manifest.values())})
+    if entries:  # last: its presence says that everything else is here
+        files.write_json(folder / MANIFEST, {"files": [entry.model_dump() for entry in entries.values()]})
     return Fetched(len(wanted), moved)
 
 
-def _manifest(session: Session, ref: KernelRef, listing: dict[str, Output]) -> dict[str, dict]:
+def _entries(session: Session, ref: KernelRef, listing: dict[str, Output]) -> dict[str, Entry]:
     """The kernel's manifest by file name; empty when the kernel left none."""
     if MANIFEST not in listing:
         return {}
@@ -95,20 +83,15 @@ def _manifest(session: Session, ref: KernelRef, listing: dict[str, Output]) -> d
         with attempt:
             content = BytesIO()
             session.download(_fresh(session, ref, listing[MANIFEST], attempt.retry_state.attempt_number), content)
-    try:
-        return {entry.name: entry.model_dump() for entry in Manifest.model_validate_json(content.getvalue()).files}
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise Failed(f"the manifest of {ref} is not one: {reason}", "fetch again, or read the kernel's log") from None
+    return manifest.parse(content.getvalue(), ref)
 
 
-def _download(session: Session, ref: KernelRef, output: Output, target: Path, manifest: dict[str, dict]) -> int:
-    expected = manifest.get(output.name)
+def _download(session: Session, ref: KernelRef, output: Output, target: Path, entry: Entry | None) -> int:
     for attempt in _attempts():
         with attempt, files.replacing(target) as file:
             session.download(_fresh(session, ref, output, attempt.retry_state.attempt_number), file)
             file.flush()
-            if expected and not _is_right(Path(file.name), expected):
+            if entry and not entry.is_met_by(Path(file.name)):
                 raise WrongBytes(f"{output.name} arrived damaged: it is not what the kernel's manifest says")
     return 1
 
@@ -118,11 +101,6 @@ def _fresh(session: Session, ref: KernelRef, output: Output, attempt: int) -> Ou
     if attempt == 1:
         return output
     return next((again for again in session.outputs(ref) if again.name == output.name), output)
-
-
-def _is_right(path: Path, expected: dict | None) -> bool:
-    """Whether a file is here with the size and SHA-256 of the manifest; without an entry nobody knows: False."""
-    return expected is not None and files.is_as_listed(path, expected)
 
 
 def _attempts() -> Retrying:

@@ -7,7 +7,6 @@ outcome = finish(run)            # followed to its end, fetched, verified
 
 from __future__ import annotations
 
-import datetime
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -21,11 +20,12 @@ from lib.errors import Failed, Refused, SwathError
 from lib.folders import runs_folder
 from lib.launching.fetch import Fetched, fetch
 from lib.launching.follow import POLL_SECONDS, ask, follow
+from lib.launching.gone import GoneSession
 from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
 from lib.launching.plan import Plan, describe, new_id, write_kernel
 from lib.launching.rehearsal import rehearse_model
-from lib.launching.runs import Run
+from lib.launching.runs import Run, now
 from lib.launching.session import KernelRef, LostConnection, Session, Status
 from lib.launching.show import TrainingView, talk
 
@@ -48,11 +48,11 @@ def prepare(plan: Plan) -> Run:
         owner = KaggleSession().owner
         rehearse_model(plan)
     run_id = new_id(plan.competition.name)
-    attempt = {"ref": f"{owner}/{run_id}", "version": None, "url": "", "status": "pushing", "started": _now()}
+    attempt = {"ref": f"{owner}/{run_id}", "version": None, "url": "", "status": "pushing", "started": now()}
     run = Run(runs_folder() / run_id)
     files.write(run.folder / "competition.toml", plan.competition_file.read_bytes())
     write_kernel(plan, run.kernel, run_id, owner)
-    state = {"created": _now(), "status": "queued", "attempts": [attempt], "metrics": None, "submissions": []}
+    state = {"created": now(), "status": "queued", "attempts": [attempt], "metrics": None, "submissions": []}
     run.create(describe(plan) | state)  # last: a folder without run.json is no run
     return run
 
@@ -84,24 +84,16 @@ def finish(run: Run) -> Outcome:
 
 def bring_home(run: Run) -> Outcome:
     """Fetch what a run has left so far, finished or not."""
-    content = run.read()
-    if content.get("deleted"):
-        return Outcome(run, _recorded(content), content["metrics"], Fetched(0, 0))
     session = session_of(run)
     ref = _ref(run, session)
     status = ask(session, ref, POLL_SECONDS)
-    if isinstance(session, LocalSession) and session.is_tidied:
-        return Outcome(run, status, content["metrics"], _still_here(run))
-    if status.over and not content.get("log_whole"):
+    if status.over and not run.read().get("log_whole"):
         run.update(log_whole=follow(session, ref, run.log, lambda line: None).log_whole)
     return _bring_home(run, session, ref, status)
 
 
 def refresh(run: Run) -> Status:
-    """Ask the session how it stands, and write it down; a kernel that was deleted stands as it did."""
-    content = run.read()
-    if content.get("deleted"):
-        return _recorded(content)
+    """Ask the session how it stands, and write it down."""
     session = session_of(run)
     status = session.status(_ref(run, session))
     _note(run, status)
@@ -135,18 +127,16 @@ def stop(run: Run) -> Status:
 
     On Kaggle that deletes the kernel, so its log and what it has left so far are fetched first.
     """
-    content = run.read()
-    if content.get("deleted"):
-        return _recorded(content)
     session = session_of(run)
     ref = _ref(run, session)
     status = session.status(ref)
     if not status.over:
-        if content["place"] == "kaggle":
+        on_kaggle = isinstance(session, KaggleSession)
+        if on_kaggle:
             _rescue(run, session, ref)
         session.stop(ref)
         status = Status("stopped", "stopped by request")
-        if content["place"] == "kaggle":
+        if on_kaggle:
             run.update(deleted=True, log_whole=True)
     _note(run, status)
     return status
@@ -154,9 +144,11 @@ def stop(run: Run) -> Status:
 
 def session_of(run: Run) -> Session:
     """The session that a run was pushed to, in this or another process."""
-    if run.read()["place"] == "kaggle":
-        return KaggleSession()
-    return LocalSession(run.session, run.data, run.competition.mount)
+    content = run.read()
+    if content["place"] == "kaggle":
+        return GoneSession(run) if content.get("deleted") else KaggleSession()
+    local = LocalSession(run.session, run.data, run.competition.mount)
+    return GoneSession(run) if local.is_tidied else local
 
 
 def _ref(run: Run, session: Session) -> KernelRef:
@@ -182,23 +174,10 @@ def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> O
         task = bars.add_task("outputs", total=None)
         fetched = fetch(session, ref, run.outputs, lambda name, size: bars.update(task, advance=size, description=name))
     metric = _metric(run)
-    run.update(fetched=_now(), **({"metrics": metric} if metric else {}))
+    run.update(fetched=now(), **({"metrics": metric} if metric else {}))
     if status.over and isinstance(session, LocalSession):
         session.tidy()
     return Outcome(run, status, metric or run.read()["metrics"], fetched)
-
-
-def _still_here(run: Run) -> Fetched:
-    """What came home from a session on this machine, whose own copies are gone; `Failed` when some of it is lost."""
-    listed = files.read_manifest(run.outputs)
-    lost = [name for name, entry in listed.items() if not files.is_as_listed(run.outputs / name, entry)]
-    if lost:
-        raise Failed(
-            f"{len(lost)} of the run's outputs are damaged or gone from {run.outputs}: {', '.join(lost[:3])}; "
-            "there is no other copy of a run on this machine",
-            "train again: python launch.py",
-        )
-    return Fetched(len(listed), 0)
 
 
 def _metric(run: Run) -> dict[str, Any] | None:
@@ -215,7 +194,7 @@ def _note(run: Run, status: Status) -> None:
     attempts = run.read()["attempts"]
     attempts[-1]["status"] = status.state
     state = status.state if status.state != "unknown" else "running"
-    ended = {"ended": _now()} if status.over and not run.read().get("ended") else {}
+    ended = {"ended": now()} if status.over and not run.read().get("ended") else {}
     run.update(status=state, message=status.message, attempts=attempts, **ended)
 
 
@@ -229,12 +208,3 @@ def _rescue(run: Run, session: Session, ref: KernelRef) -> None:
             bring()
         except SwathError as error:
             talk.print(f"its {what} could not be fetched: {error.reason}", markup=False)
-
-
-def _recorded(content: dict[str, Any]) -> Status:
-    """How a run stood when it was last looked at."""
-    return Status(content["status"], content.get("message", ""))
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -19,7 +19,7 @@ from filelock import FileLock
 from lib import files
 from lib.errors import Refused, UsageError
 from lib.folders import runs_folder
-from lib.launching.runs import Run, all_runs
+from lib.launching.runs import Run, all_runs, now
 
 SENDING = "sending"
 """The status of an entry whose submission was begun, and of which nobody knows yet whether it was made."""
@@ -48,7 +48,7 @@ def content_of(path: Path) -> str:
 def remember(run: Run, made: dict[str, Any]) -> None:
     """Write a new file into the ledger; one with the same content takes its place, and keeps what was sent of it."""
     known = _find(run, made["sha256"]) or {}
-    _replace(run, made | {"made": _now().isoformat()} | {key: known[key] for key in SENT if key in known})
+    _replace(run, made | {"made": now()} | {key: known[key] for key in SENT if key in known})
 
 
 def newest_file(run: Run) -> Path:
@@ -93,7 +93,7 @@ def begin(run: Run, path: Path, content: str, competition: str) -> dict[str, Any
         raise Refused(f"{path} has changed while it was being checked", "send it again")
     known = _find(run, content, competition) or _find(run, content) or {"file": str(path), "sha256": content}
     fresh = {key: value for key, value in known.items() if key not in SENT}
-    entry = fresh | {"sent": _now().isoformat(), "sent_to": competition, "copy": str(copy), "status": SENDING}
+    entry = fresh | {"sent": now(), "sent_to": competition, "copy": str(copy), "status": SENDING}
     _replace(run, entry)
     return entry
 
@@ -113,7 +113,7 @@ def note(run: Run, entry: dict[str, Any], submitted: Submitted) -> dict[str, Any
 
 def age(entry: dict[str, Any]) -> float:
     """Seconds since a file was sent."""
-    return (_now() - datetime.datetime.fromisoformat(entry["sent"])).total_seconds()
+    return (datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(entry["sent"])).total_seconds()
 
 
 def description(run: Run, entry: dict[str, Any], message: str | None) -> str:
@@ -143,7 +143,3 @@ def _replace(run: Run, entry: dict[str, Any], by: dict[str, Any] | None = None) 
         "submissions",
         lambda entries: [e for e in entries if (e["sha256"], e.get("sent_to")) not in taken] + [by or entry],
     )
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)

@@ -116,7 +116,7 @@ class LocalSession:
     @property
     def is_tidied(self) -> bool:
         """Whether what the session left came home and was removed here."""
-        return self._state()["state"] != "queued" and not (self.folder / "working").is_dir()
+        return (self.folder / STATE).is_file() and not (self.folder / "working").is_dir()
 
     def tidy(self) -> None:
         """Remove what came home already: the scratch folder and the copies of the outputs."""

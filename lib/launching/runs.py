@@ -7,6 +7,7 @@ run.update(status="running")     # read, change, write in one step, under a lock
 
 from __future__ import annotations
 
+import datetime
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -129,6 +130,11 @@ class Run:
         last = attempts[-1]
         owner, slug = last["ref"].split("/")
         return KernelRef(owner, slug, last["version"], last["url"])
+
+
+def now() -> str:
+    """The time, as run.json holds it: UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def all_runs() -> list[Run]:
