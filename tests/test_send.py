@@ -11,13 +11,7 @@ from lib import files
 from lib.submissions import expected
 from lib.submissions.truth import score_file, sizes_of, truths
 from tests.conftest import Program, program_in, wait_for
-from tests.loopback import Competition, HtmlPage, KaggleServer, Refuse, Replace, Reset, Slow
-
-
-@pytest.fixture
-def server(tmp_path):
-    with KaggleServer(tmp_path / "server") as server:
-        yield server
+from tests.loopback import Competition, HtmlPage, Refuse, Replace, Reset, Slow
 
 
 @pytest.fixture

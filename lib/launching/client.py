@@ -99,12 +99,10 @@ def translated(what: str, found: credentials.Source | None = None) -> Iterator[N
             raise LostConnection(
                 f"{what}: Kaggle answered with something other than JSON (it throttles this way)"
             ) from None
-        except requests.ConnectionError as error:
-            reason = getattr(error.args[0] if error.args else None, "reason", None)
+        except requests.RequestException as error:
+            reason = getattr(error.args[0] if error.args else None, "reason", None)  # urllib3's own, behind requests'
             if isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
                 raise Unreachable(f"{what}: Kaggle cannot be reached ({_short(reason)})", "go online") from None
-            raise LostConnection(f"{what}: the connection to Kaggle was lost ({_short(error)})", "try again") from None
-        except requests.RequestException as error:
             raise LostConnection(f"{what}: the connection to Kaggle was lost ({_short(error)})", "try again") from None
         except ValueError as error:  # the client's own checks of a kernel's metadata
             raise Failed(f"{what}: {error}") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,16 +137,14 @@ def _listed(api: Any, entry: dict[str, Any], looks: int = 1) -> Submitted | None
     request = ApiListSubmissionsRequest()
     request.competition_name = entry["sent_to"]
     for look in range(looks):
-        try:
+        if look:
+            time.sleep(POLL_SECONDS)
+        with suppress(LostConnection):
             with translated("listing your submissions"), session_of(api) as client:
                 answer = client.competitions.competition_api_client.list_submissions(request)
             for submission in answer.submissions or []:
                 if ledger.mark(entry["sha256"]) in (submission.description or ""):
                     return Submitted(submission.ref, "PENDING")
-        except LostConnection:
-            pass
-        if look < looks - 1:
-            time.sleep(POLL_SECONDS)
     return None
 
 

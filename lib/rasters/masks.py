@@ -35,7 +35,8 @@ def read_prediction(path: Path, competition: Competition) -> np.ndarray:
         kind = "colour" if header.mode in ("RGB", "RGBA") and competition.classes[0].colour else "index"
     pixels = read_pixels(path, colour=kind == "colour")
     labels = from_pixels(pixels, Coding.of_prediction(competition, kind), source=path)
-    if kind == "index" and 255 not in competition.values and set(np.unique(pixels)) == {0, 255}:
+    suspect = kind == "index" and 255 not in competition.values and pixels.max() == 255
+    if suspect and set(np.unique(pixels)) == {0, 255}:  # sorting all pixels is slow, so only where 255 is the largest
         raise DataError(
             f"{path} holds only 0 and 255, as a mask of one foreground class does; here 255 would mean no class",
             f"write the classes' values: {', '.join(map(str, competition.values[:12]))}",

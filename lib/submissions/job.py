@@ -18,7 +18,7 @@ from lib.competitions.layout import holds
 from lib.data.roots import home_root
 from lib.errors import Refused, UsageError
 from lib.folders import cache_folder
-from lib.rasters import header_size, mask_files
+from lib.rasters import mask_files
 from lib.submissions.layout import Layout, expected
 from lib.submissions.truth import masks_by_id, sizes_of
 
@@ -36,7 +36,7 @@ class Job:
 
     def layout(self, sample: Path | None = None) -> Layout:
         """The rows or members of the file, with every mask's size; `sample` instead of the data root's."""
-        sizes = {pair.id: header_size(pair.image) for pair in self.images}
+        sizes = sizes_of({pair.id: pair.image for pair in self.images})
         return expected(self.competition, sizes, sample or self.sample)
 
 

@@ -55,14 +55,12 @@ def after_made(competition: Competition, made: dict[str, Any], run: str) -> str:
 
 def after_check(competition: Competition, word: str, file: Path) -> str:
     """What to type when anyone's file is right; `word` is what `-c` takes."""
-    if competition.kaggle.competition:
-        return f"python submit.py send {typed(file)} -c {word}"
-    return f"python submit.py score {typed(file)} --truth DIR -c {word}"
+    return _send(competition, word, file) or f"python submit.py score {typed(file)} --truth DIR -c {word}"
 
 
 def after_score(competition: Competition, word: str, file: Path) -> str:
     """What to type when a file has a score here."""
-    return f"python submit.py send {typed(file)} -c {word}" if competition.kaggle.competition else COMPARE
+    return _send(competition, word, file) or COMPARE
 
 
 def sent_line(entry: dict[str, Any]) -> str:
@@ -70,3 +68,7 @@ def sent_line(entry: dict[str, Any]) -> str:
     local = (entry.get("score") or {}).get("score")
     beside = "" if local is None else f"; the local score was {local:.5f}"
     return f"submission {entry['ref']}: {entry['status']}, public score {entry['public_score']}{beside}"
+
+
+def _send(competition: Competition, word: str, file: Path) -> str | None:
+    return f"python submit.py send {typed(file)} -c {word}" if competition.kaggle.competition else None

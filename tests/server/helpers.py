@@ -1,8 +1,12 @@
 """What the tests of the loopback server share besides fixtures."""
 
-import time
+from functools import partial
 
 import requests
+
+from tests import conftest
+
+wait_for = partial(conftest.wait_for, seconds=10.0)
 
 GATED = """
 import pathlib, time
@@ -26,14 +30,6 @@ def push_without_client(server, text):
 
 def text_of(records, stream="stdout"):
     return "".join(record["data"] for record in records if record["stream_name"] == stream)
-
-
-def wait_for(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-    return found
 
 
 def score(path):
