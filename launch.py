@@ -54,12 +54,12 @@ def launch(
         say(plan_report.plan_document(plan, folder), as_json, plan_report.plan_lines(plan, folder))
         next_step("the same command without --dry-run")
         return
-    from lib.launching import flow
+    from lib.launching import flow, starting
 
     plan_report.show_start(plan)
-    run = flow.prepare(plan)
+    run = starting.prepare(plan)
     with report.left_running(run):
-        flow.push(run, plan)
+        starting.push(run, plan.timeout)
         report.show_pushed(run)
         outcome = None if detach else flow.finish(run)
     if outcome is None:
@@ -95,11 +95,11 @@ def status(run: options.AnyRun = None, as_json: options.Json = False) -> None:
 @app.command()
 def logs(run: options.AnyRun = None, live: options.Follow = False) -> None:
     """Print a run's log; with -f, as it is written."""
-    from lib.launching import flow, report
+    from lib.launching import reading, report
     from lib.launching.runs import find
 
     found = find(run)
-    flow.print_log(found, live, sys.stdout)
+    reading.print_log(found, live, sys.stdout)
     next_step(report.after_log(found))
 
 
@@ -115,13 +115,13 @@ def fetch(run: options.AnyRun = None, as_json: options.Json = False) -> None:
 @app.command()
 def stop(run: options.AnyRun = None, yes: options.Yes = False, as_json: options.Json = False) -> None:
     """End a run. On Kaggle that deletes the kernel: its log, and what is listed of its outputs, are fetched first."""
-    from lib.launching import flow, report
+    from lib.launching import report, stopping
     from lib.launching.runs import find
 
     found = find(run)
     if not yes and not typer.confirm(report.stop_question(found), err=True):
         raise UsageError("nothing was stopped")
-    state = flow.stop(found)
+    state = stopping.stop(found)
     say(found.read(), as_json, report.status_lines(found, state))
     next_step(report.after_status(found, state))
 

@@ -44,8 +44,8 @@ class Bundle:
     """Of the archive inside."""
 
 
-def pack(kernel: str, competition: Path, recipe: Recipe, gpu: str) -> Bundle:
-    """Make the bundle of a run.
+def pack(kernel: str, competition: Path, recipe: Recipe, gpu: str, limit: int | None = None) -> Bundle:
+    """Make the bundle of a run whose first session ends after `limit` seconds.
 
     Raises `Refused` when it would be larger than `LIMIT`; the message names its largest files.
     """
@@ -60,7 +60,7 @@ def pack(kernel: str, competition: Path, recipe: Recipe, gpu: str) -> Bundle:
     archive = _archive(contents)
     sha256 = hashlib.sha256(archive).hexdigest()
     files = tuple((name, len(contents[name])) for name in sorted(contents))
-    source = _source(kernel, recipe, gpu, files, archive, sha256)
+    source = _source(kernel, recipe, gpu, limit, files, archive, sha256)
     if len(source) > LIMIT:
         largest = sorted(files, key=lambda file: -file[1])[:5]
         raise Refused(
@@ -69,6 +69,19 @@ def pack(kernel: str, competition: Path, recipe: Recipe, gpu: str) -> Bundle:
             "move what the kernel does not need out of lib/",
         )
     return Bundle(source, files, sha256)
+
+
+def next_session(source: bytes, limit: int | None, resumes: str | None) -> bytes:
+    """The same bundle for another session: `resumes` names the kernel, as owner/slug, that it goes on from."""
+    lines = source.split(b"\n")
+    place = next(number for number, line in enumerate(lines) if line.startswith(b"SESSION = "))
+    lines[place] = _session(limit, resumes).encode()
+    return b"\n".join(lines)
+
+
+def _session(limit: int | None, resumes: str | None) -> str:
+    """The one line of a bundle that differs from session to session."""
+    return f"SESSION = {{'limit': {limit!r}, 'resumes': {resumes!r}}}"
 
 
 def _tree(folder: Path, name: str) -> dict[str, bytes]:
@@ -114,7 +127,9 @@ def _plain(text: str) -> str:
     return text.replace("\\", "/").replace('"', "'")
 
 
-def _source(kernel: str, recipe: Recipe, gpu: str, files: tuple, archive: bytes, sha256: str) -> bytes:
+def _source(
+    kernel: str, recipe: Recipe, gpu: str, limit: int | None, files: tuple, archive: bytes, sha256: str
+) -> bytes:
     """The head for people, the code that unpacks, the payload."""
     listing = "\n".join(f"    {size:>8,}  {name}" for name, size in files if not name.startswith("site/"))
     carried = sum(1 for name, _ in files if name.startswith("site/"))
@@ -135,5 +150,6 @@ Inside (bytes, name), and {SMP} in site/ ({carried} files):
     code = (Path(__file__).parent / "head.py").read_text(encoding="utf-8")
     encoded = base64.b64encode(archive).decode()
     text = "\n".join(encoded[start : start + LINE] for start in range(0, len(encoded), LINE))
-    parts = [about, code, f"KERNEL = {kernel!r}", f"SHA256 = {sha256!r}", f'PAYLOAD = """\n{text}\n"""', "main()\n"]
+    constants = [f"KERNEL = {kernel!r}", _session(limit, None), f"SHA256 = {sha256!r}"]
+    parts = [about, code, *constants, f'PAYLOAD = """\n{text}\n"""', "main()\n"]
     return "\n".join(parts).encode()

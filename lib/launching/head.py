@@ -1,4 +1,4 @@
-# The code of every bundle; `bundle.py` adds KERNEL, SHA256 and PAYLOAD below it.
+# The code of every bundle; `bundle.py` adds KERNEL, SESSION, SHA256 and PAYLOAD below it.
 import base64
 import hashlib
 import io
@@ -6,6 +6,7 @@ import os
 import sys
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 
@@ -47,6 +48,9 @@ def main() -> None:
         "SWATH_ROOT": str(root),
         "SWATH_PAYLOAD": str(payload),
         "SWATH_BUNDLE": SHA256,
+        "SWATH_BEGIN": repr(time.time()),
+        "SWATH_LIMIT": str(SESSION["limit"] or ""),
+        "SWATH_RESUMES": SESSION["resumes"] or "",
         "PYTHONPATH": os.pathsep.join([str(payload), str(payload / "site")]),
         "PYTHONUNBUFFERED": "1",
     }

@@ -24,7 +24,7 @@ from lib.folders import PROJECT, runs_folder
 from lib.launching import credentials
 from lib.launching.accelerators import Accelerator, accelerator
 from lib.launching.bundle import Bundle, pack
-from lib.launching.feasible import PLACES, Place, at_home, check_data, check_network, check_timeout
+from lib.launching.feasible import PLACES, SESSION_SECONDS, Place, at_home, check_data, check_network, check_timeout
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
 
@@ -87,7 +87,9 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     check_network(recipe, origins, internet, place)
     on_gpus = place == "kaggle" and card.is_gpu and recipe.train.device != "cpu"
     recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
-    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name)
+    timeout = check_timeout(request.timeout, place)
+    limit = timeout or (SESSION_SECONDS if place == "kaggle" else None)
+    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit)
     return Plan(
         competition=competition,
         competition_file=competition_file,
@@ -98,7 +100,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         origins=origins,
         data=check_data(competition, competition_file, place, request.data),
         internet=internet,
-        timeout=check_timeout(request.timeout, place),
+        timeout=timeout,
         bundle=bundle,
         metadata=_metadata(request.kernel, competition, card, internet),
     )

@@ -94,8 +94,9 @@ class Run:
 
     @property
     def session(self) -> Path:
-        """Kaggle's folders, when the run is on this machine."""
-        return self.folder / "session"
+        """Kaggle's folders of the latest session, when the run is on this machine."""
+        number = len(self.read()["attempts"])
+        return self.folder / ("session" if number == 1 else f"session-{number}")
 
     def create(self, content: dict[str, Any]) -> None:
         """Write run.json for the first time."""
