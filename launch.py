@@ -5,6 +5,8 @@ python launch.py                                    train the built-in sample he
 python launch.py -c dubai --data DIR                train on real images here
 python launch.py --gpu t4x2 -c deepglobe            push to Kaggle's two T4s, follow, fetch
 python launch.py --gpu t4x2 --dry-run               write the exact folder that would be pushed
+python launch.py --gpu t4x2 --timeout 9h --chain 3  train for longer than a session lasts
+python launch.py --gpu t4x2 --sweep trials.toml     several runs, as many at a time as Kaggle gives, ranked at the end
 python launch.py runs | status | logs -f | fetch | stop      pick a run up again, from any terminal
 """
 
@@ -17,10 +19,15 @@ import typer
 
 from lib.errors import Failed, UsageError
 from lib.launching import options
-from lib.launching.terminal import main, next_step, program, refuse_misplaced, say
+from lib.launching.terminal import main, next_step, only_with, program, refuse_misplaced, say, talk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from lib.launching.flow import Outcome
+    from lib.launching.plan import Request
+    from lib.launching.runs import Run
 
 app = program(__doc__)
 
@@ -37,6 +44,10 @@ def launch(
     recipe: options.Recipe = None,
     internet: options.Internet = None,
     timeout: options.Timeout = None,
+    sessions: options.Chain = 1,
+    resume: options.Resume = None,
+    sweep: options.Sweep = None,
+    retry: options.Retry = False,
     detach: options.Detach = False,
     dry: options.DryRun = False,
     as_json: options.Json = False,
@@ -44,29 +55,70 @@ def launch(
     """Start a run."""
     if context.invoked_subcommand:
         return refuse_misplaced(context)
-    from lib.launching import plan_report, report
+    from lib.launching import plan_report
     from lib.launching.plan import Request, dry_run, make_plan
 
-    request = Request(competition, kernel, on, gpu, data, tuple(settings or ()), recipe, internet, timeout)
+    if resume is not None:
+        only_with(context, "--resume", "sessions", "timeout", "detach", "as_json")
+        return go_on(resume, sessions, timeout, detach, as_json)
+    request = Request(competition, kernel, on, gpu, data, tuple(settings or ()), recipe, internet, timeout, sessions)
+    if detach and (sessions > 1 or sweep):
+        raise UsageError("--detach leaves nobody to push the next session", "leave it out, and type this under tmux")
+    if sweep is not None:
+        return try_all(request, sweep, retry, dry, as_json)
     plan = make_plan(request)
     if dry:
         folder = dry_run(plan)
         say(plan_report.plan_document(plan, folder), as_json, plan_report.plan_lines(plan, folder))
-        next_step("the same command without --dry-run")
-        return
-    from lib.launching import flow, starting
+        return next_step("the same command without --dry-run")
+    from lib.launching import starting
 
     plan_report.show_start(plan)
     run = starting.prepare(plan)
+    watch(run, lambda: starting.push(run, plan.timeout), sessions, detach, as_json)
+
+
+def watch(run: Run, push: Callable[[], None], sessions: int, detach: bool, as_json: bool) -> None:
+    """Push a session and follow the run to its end, unless it is to be left alone."""
+    from lib.launching import chain, report
+
     with report.left_running(run):
-        starting.push(run, plan.timeout)
+        push()
         report.show_pushed(run)
-        outcome = None if detach else flow.finish(run)
+        outcome = None if detach else chain.finish_all(run, sessions)
     if outcome is None:
         say(run.read(), as_json, [run.id])
-        report.show_commands(run)
-        return
+        return report.show_commands(run)
     end(outcome, as_json)
+
+
+def go_on(name: str, more: int, timeout: str | None, detach: bool, as_json: bool) -> None:
+    """Go on with a run that stopped, in up to `more` further sessions."""
+    from lib.launching import chain, report
+    from lib.launching.feasible import check_timeout
+    from lib.launching.runs import find
+
+    run = find(name)
+    seconds = check_timeout(timeout, run.read()["place"])
+    with report.left_running(run):
+        chain.pick_up(run)
+    sessions = len(run.read()["attempts"]) + more
+    watch(run, lambda: chain.start_next(run, seconds), sessions, detach, as_json)
+
+
+def try_all(request: Request, file: Path, retry: bool, dry: bool, as_json: bool) -> None:
+    """Run every trial of a sweep, and rank them."""
+    from lib.launching import sweep_report
+    from lib.launching.sweep import Sweep
+
+    sweep = Sweep.of(request, file)
+    if not dry:
+        with sweep_report.picked_up_later():
+            sweep.drive(talk, retry)
+    say(sweep_report.document(sweep), as_json, sweep_report.lines(sweep))
+    next_step("the same command without --dry-run" if dry else sweep_report.after(sweep))
+    if not dry and any(row["state"] != "complete" for row in sweep.rows()):
+        raise typer.Exit(Failed.exit_code)
 
 
 @app.command()

@@ -166,11 +166,11 @@ def resolve(layers: list[Layer]) -> tuple[Recipe, dict[str, str]]:
     A layer is a name and a table, nested (`{"train": {"epochs": 3}}`) or dotted (`{"train.epochs": 3}`).
     Raises `UsageError` that names the layer, the key, what was found and what is allowed.
     """
-    known = dict(_leaves(Recipe().model_dump()))
+    known = dict(leaves(Recipe().model_dump()))
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, table in layers:
-        for key, value in _leaves(table):
+        for key, value in leaves(table):
             if key not in known:
                 raise UsageError(f"{name}: {key}: unknown recipe key", closest(key, sorted(known)))
             values[key], origins[key] = value, name
@@ -201,11 +201,11 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{key}.")
+            yield from leaves(value, f"{key}.")
         else:
             yield key, value
 

@@ -22,6 +22,7 @@ def start(tmp_path):
     def start(script: str, timeout: int | None = None, **more):
         kernel = tmp_path / f"kernel{len(started)}"
         files.write(kernel / "kernel.py", script)
+        files.write_json(kernel / "kernel-metadata.json", {"id": "local/mine"})
         session = LocalSession(tmp_path / f"run{len(started)}" / "session", **more)
         ref = session.push(kernel, timeout)
         started.append((session, ref))
@@ -63,7 +64,7 @@ pathlib.Path("sub").mkdir()
 pathlib.Path("sub/out.txt").write_text("made")
 print("to stderr", file=sys.stderr)
 """
-    session, ref = start(script, data=data, mount="datasets/me/mine")
+    session, ref = start(script, mounts={"datasets/me/mine": data})
     status, lines = end_of(session, ref, tmp_path)
     assert (status.state, status.message) == ("complete", "")
     assert sorted(lines) == ["hello", "to stderr"]

@@ -6,6 +6,8 @@ note(run, session.status(ref))
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lib.launching.gone import GoneSession
 from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
@@ -18,13 +20,19 @@ def latest(run: Run) -> tuple[Session, KernelRef]:
 
     A launcher that was killed while it pushed did not hear the kernel's version: then the place is asked for it.
     """
-    session = session_of(run)
+    was_pushed(run)
+    return session_of(run), run.ref()
+
+
+def was_pushed(run: Run) -> bool:
+    """Whether the latest session has reached its place; one whose launcher did not hear of that is asked for."""
     last = run.read()["attempts"][-1]
-    if last["version"] is None:
-        ref = session.find(last["ref"].split("/")[1])
-        if ref is not None:
-            change_last(run, version=ref.version, url=ref.url)
-    return session, run.ref()
+    if last["version"] is not None:
+        return True
+    ref = session_of(run).find(last["ref"].split("/")[1])
+    if ref is not None:
+        change_last(run, version=ref.version, url=ref.url)
+    return ref is not None
 
 
 def session_of(run: Run) -> Session:
@@ -32,7 +40,7 @@ def session_of(run: Run) -> Session:
     content = run.read()
     if content["place"] == "kaggle":
         return GoneSession(run) if content.get("deleted") else KaggleSession()
-    local = LocalSession(run.session, run.data, run.competition.mount)
+    local = LocalSession(run.session, _mounts(run))
     return GoneSession(run) if local.is_tidied else local
 
 
@@ -47,3 +55,10 @@ def note(run: Run, status: Status) -> None:
 def change_last(run: Run, **changes: object) -> None:
     """Change keys of the latest attempt in run.json."""
     run.change("attempts", lambda attempts: [*attempts[:-1], attempts[-1] | changes])
+
+
+def _mounts(run: Run) -> dict[str, Path]:
+    """What a session on this machine sees: the data, and the outputs that it goes on from, where Kaggle mounts both."""
+    earlier = run.read()["attempts"][:-1]
+    mounts = {run.competition.mount: run.data} if run.data else {}
+    return mounts | ({f"notebooks/{earlier[-1]['ref']}": run.outputs} if earlier else {})

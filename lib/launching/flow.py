@@ -69,18 +69,31 @@ def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> O
     ) as bars:
         task = bars.add_task("outputs", total=None)
         fetched = fetch(session, ref, run.outputs, lambda name, size: bars.update(task, advance=size, description=name))
-    metric = _metric(run)
-    run.update(fetched=now(), **({"metrics": metric} if metric else {}))
+    summary = _summary(run)
+    metric, finished = _metric(summary), summary.get("finished") is not False
+    run.update(
+        fetched=now(),
+        finished=finished,
+        epochs_done=summary.get("epochs_done"),
+        **({"metrics": metric} if metric else {}),
+    )
+    if finished and status.state == "complete":
+        run.state.unlink(missing_ok=True)  # an earlier session's
     if status.over and isinstance(session, LocalSession):
         session.tidy()
     return Outcome(run, status, metric or run.read()["metrics"], fetched)
 
 
-def _metric(run: Run) -> dict[str, Any] | None:
-    """What the kernel's summary says it scored; None when there is no summary, or one of somebody else's making."""
-    summary = run.outputs / "summary.json"
-    content = files.read_json(summary) if summary.is_file() else None
-    metric = content.get("metric") if isinstance(content, dict) else None
+def _summary(run: Run) -> dict[str, Any]:
+    """The kernel's summary.json; empty when there is none, or one of somebody else's making."""
+    path = run.outputs / "summary.json"
+    content = files.read_json(path) if path.is_file() else None
+    return content if isinstance(content, dict) else {}
+
+
+def _metric(summary: dict[str, Any]) -> dict[str, Any] | None:
+    """What the kernel's summary says it scored."""
+    metric = summary.get("metric")
     shape = {"label": str, "value": (int, float), "epoch": int, "per_class": dict, "baselines": dict}
     fits = isinstance(metric, dict) and all(isinstance(metric.get(key), kind) for key, kind in shape.items())
     return metric if fits and "majority" in metric["baselines"] else None

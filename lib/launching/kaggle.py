@@ -20,7 +20,7 @@ from lib.launching.client import (
     translated,
 )
 from lib.launching.follow import POLL_SECONDS
-from lib.launching.session import KernelRef, LogRecord, LostConnection, Output, Status, Unreachable
+from lib.launching.session import KernelRef, LogRecord, LostConnection, NoSlot, Output, Status, Unreachable
 
 STATES = {
     "QUEUED": "queued",
@@ -82,7 +82,8 @@ class KaggleSession:
         except Failed as error:
             raise Refused(error.reason, error.hint) from None
         if answer.error:
-            raise Refused(f"Kaggle refused the push: {answer.error}", _fix(answer.error))
+            kind = NoSlot if "session count" in answer.error else Refused
+            raise kind(f"Kaggle refused the push: {answer.error}", _fix(answer.error))
         if not answer.url or not answer.version_number:
             return self._recorded(slug, LostConnection("Kaggle's answer to the push names no kernel"))
         ref = _ref(answer, self.owner, slug)

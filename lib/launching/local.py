@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,20 +33,19 @@ START_SECONDS = 30
 class LocalSession:
     """Runs the bundle in a subprocess under `folder`, watched by a supervisor that outlives this process."""
 
-    def __init__(self, folder: Path, data: Path | None = None, mount: str = "") -> None:
-        """`data` is linked to `input/<mount>`, where Kaggle would mount it."""
+    def __init__(self, folder: Path, mounts: Mapping[str, Path] | None = None) -> None:
+        """`mounts`: what is linked into `input/`, by its name there, where Kaggle would mount it."""
         self.folder = Path(folder)
-        self.data = data
-        self.mount = mount
+        self.mounts = mounts or {}
 
     def push(self, folder: Path, timeout: int | None) -> KernelRef:
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / "kernel.py", self.folder / "src" / "script.py")
-        if self.data is not None:
-            link = self.folder / "input" / self.mount
+        for name, target in self.mounts.items():
+            link = self.folder / "input" / name
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(self.data.resolve(), target_is_directory=True)
+            link.symlink_to(target.resolve(), target_is_directory=True)
         command = [sys.executable, "-m", "lib.launching.supervisor", str(self.folder.resolve())]
         files.write_json(self.folder / STATE, {"state": "queued", "message": ""})
         with open(self.folder / "supervisor.log", "wb") as trouble:
@@ -63,10 +62,10 @@ class LocalSession:
             if supervisor.poll() is not None:
                 raise Failed(f"the local session did not start; see {self.folder / 'supervisor.log'}")
             time.sleep(PAUSE)
-        return self._ref()
+        return self._ref(files.read_json(folder / "kernel-metadata.json")["id"].split("/")[-1])
 
     def find(self, slug: str) -> KernelRef | None:
-        return self._ref() if (self.folder / STATE).is_file() else None
+        return self._ref(slug) if (self.folder / STATE).is_file() else None
 
     def status(self, ref: KernelRef) -> Status:
         state = self._state()
@@ -126,8 +125,8 @@ class LocalSession:
     def _state(self) -> dict:
         return files.read_json(self.folder / STATE)
 
-    def _ref(self) -> KernelRef:
-        return KernelRef("local", self.folder.parent.name, 1, self.folder.resolve().as_uri())
+    def _ref(self, slug: str) -> KernelRef:
+        return KernelRef("local", slug, 1, self.folder.resolve().as_uri())
 
     def _supervised(self) -> bool:
         """Whether the supervisor lives: it holds the lock."""

@@ -42,6 +42,7 @@ class Request:
     recipe: Path | None = None
     internet: bool | None = None
     timeout: str | None = None
+    sessions: int = 1
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Plan:
     internet: bool
     timeout: int | None
     bundle: Bundle
+    sessions: int = 1
+    """How many sessions the run may take, one after another."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -102,6 +105,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         internet=internet,
         timeout=timeout,
         bundle=bundle,
+        sessions=request.sessions,
         metadata=_metadata(request.kernel, competition, card, internet),
     )
 
@@ -146,6 +150,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "data": str(plan.data.resolve()) if plan.data else None,
         "internet": plan.internet,
         "timeout": plan.timeout,
+        "sessions": plan.sessions,
         "bundle": {
             "sha256": plan.bundle.sha256,
             "bytes": len(plan.bundle.source),

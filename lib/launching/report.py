@@ -62,17 +62,25 @@ def runs_lines(runs: list[Run]) -> list[str]:
         board = next((f"{sent:g}" for sent in _public_scores(content)), "-")
         words = (content.get(key, "-") for key in ("id", "status", "place", "accelerator", "created"))
         rows.append((*words, score, board))
+    return table(rows)
+
+
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows as lines, their columns aligned."""
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def status_lines(run: Run, status: Status) -> list[str]:
     """How a run stands."""
-    return [f"{run.id}: {status.state}" + (f" ({status.message})" if status.message else "")]
+    message = status.message or (run.unfinished if status.state == "complete" else "")
+    return [f"{run.id}: {status.state}" + (f" ({message})" if message else "")]
 
 
 def after_status(run: Run, status: Status) -> str:
     """What to type when a run stands like this."""
+    if status.state == "complete" and run.unfinished:
+        return f"python launch.py --resume {run.id}"
     if status.state == "complete" and run.checkpoint.is_file():
         return _submit(run)
     if status.state in ("complete", "stopped"):

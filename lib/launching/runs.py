@@ -22,6 +22,9 @@ from lib.errors import Failed, UsageError
 from lib.folders import runs_folder
 from lib.launching.session import KernelRef, Status
 
+STATE = "checkpoints/last.ckpt"
+"""Among a session's outputs: all that the next one needs to go on."""
+
 SHAPE = {
     "status": str,
     "place": str,
@@ -52,8 +55,8 @@ class Run:
 
     @property
     def kernel(self) -> Path:
-        """Exactly what was pushed."""
-        return self.folder / "kernel"
+        """Exactly what was pushed for the latest session: kernel/, then kernel-2/, kernel-3/, …"""
+        return self._of_latest("kernel")
 
     @property
     def log(self) -> Path:
@@ -95,8 +98,24 @@ class Run:
     @property
     def session(self) -> Path:
         """Kaggle's folders of the latest session, when the run is on this machine."""
+        return self._of_latest("session")
+
+    @property
+    def unfinished(self) -> str | None:
+        """How far a run is that stopped itself before its session's limit; None when its epochs are done."""
+        content = self.read()
+        if content.get("finished") is not False:
+            return None
+        return f"{content.get('epochs_done')} of {content['recipe']['train']['epochs']} epochs are done"
+
+    @property
+    def state(self) -> Path:
+        """What an unfinished run goes on from, when it came home."""
+        return self.outputs / STATE
+
+    def _of_latest(self, name: str) -> Path:
         number = len(self.read()["attempts"])
-        return self.folder / ("session" if number == 1 else f"session-{number}")
+        return self.folder / (name if number == 1 else f"{name}-{number}")
 
     def create(self, content: dict[str, Any]) -> None:
         """Write run.json for the first time."""

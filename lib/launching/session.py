@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
-from lib.errors import SwathError
+from lib.errors import Refused, SwathError
 
 State = Literal["queued", "running", "complete", "failed", "stopped", "unknown"]
 
@@ -65,6 +65,10 @@ class LostConnection(SwathError):
 
 class Unreachable(LostConnection):
     """No connection came about at all, so the other side was asked nothing."""
+
+
+class NoSlot(Refused):
+    """The place runs as many of the user's sessions as it allows; later it may take one more."""
 
 
 class Session(Protocol):

@@ -29,7 +29,7 @@ def prepare(plan: Plan) -> Run:
     attempt = new_attempt(f"{owner}/{run_id}")
     run = Run(runs_folder() / run_id)
     files.write(run.folder / "competition.toml", plan.competition_file.read_bytes())
-    write_kernel(plan, run.kernel, run_id, owner)
+    write_kernel(plan, run.folder / "kernel", run_id, owner)
     state = {"created": now(), "status": "queued", "attempts": [attempt], "metrics": None, "submissions": []}
     run.create(describe(plan) | state)  # last: a folder without run.json is no run
     return run
@@ -41,15 +41,26 @@ def new_attempt(ref: str, log_start: int = 0) -> dict[str, Any]:
 
 
 def push(run: Run, timeout: int | None) -> None:
-    """Push a prepared run; one that is refused leaves no folder."""
+    """Push a run's prepared session; of one that is refused nothing stays, and of a run that had no other neither."""
     session = session_of(run)
     try:
         ref = session.push(run.kernel, timeout)
     except Refused:
-        shutil.rmtree(run.folder)  # nothing was started
+        take_back(run)
         raise
     except SwathError as error:  # on Kaggle it may have arrived: `status` asks
         is_local = run.read()["place"] == "local"
         run.update(status="failed" if is_local else "queued", message=error.reason)
         raise
     change_last(run, ref=f"{ref.owner}/{ref.slug}", version=ref.version, url=ref.url, status="queued")
+
+
+def take_back(run: Run) -> None:
+    """Forget the latest session, which never started; a run that had no other goes as a whole."""
+    if len(run.read()["attempts"]) == 1:
+        shutil.rmtree(run.folder)
+        return
+    for folder in (run.kernel, run.session):
+        shutil.rmtree(folder, ignore_errors=True)
+    run.change("attempts", lambda attempts: attempts[:-1])
+    run.update(status=run.read()["attempts"][-1]["status"])

@@ -62,6 +62,15 @@ def refuse_misplaced(context: typer.Context) -> None:
         )
 
 
+def only_with(context: typer.Context, flag: str, *allowed: str) -> None:
+    """Refuse options that mean nothing beside `flag`; `allowed` are the parameters that do."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name)
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and option.name not in allowed and flag not in option.opts:
+            raise UsageError(f"{option.opts[-1]} means nothing with {flag}", "leave it out")
+
+
 def say(document: Any, as_json: bool, lines: list[str]) -> None:
     """One JSON document on stdout, or lines."""
     if as_json:

@@ -47,6 +47,8 @@ class Version:
         self.sources = sources
         self.status = "NEW_SCRIPT"
         self.failure_message = ""
+        self.span = (float("inf"), float("inf"))
+        """When the session took its slot and when it gave it back, in seconds of one clock."""
         self.records: list[dict[str, Any]] = []
         self._mark = uuid.uuid4().hex
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,6 +77,7 @@ class Version:
     def start(self, machine: Machine) -> None:
         """Begin the session; with no time in the queue it is RUNNING when this returns."""
         self.status = "QUEUED" if machine.queue_seconds else "RUNNING"
+        self.span = (time.monotonic(), float("inf"))
         self._thread = threading.Thread(target=self._run, args=(machine,), daemon=True)
         self._thread.start()
 
@@ -163,6 +166,7 @@ class Version:
     def _finish(self, status: str, message: str = "") -> None:
         with self._changed:
             self.status, self.failure_message = status, message
+            self.span = (self.span[0], time.monotonic())
             self._changed.notify_all()
 
     def _read(self, name: str, pipe: IO[bytes], started: float, size: int) -> None:

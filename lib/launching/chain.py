@@ -1,0 +1,79 @@
+"""Runs that are longer than a session: the next one goes on from the state that the last one left.
+
+outcome = finish_all(run, sessions=3)     # follow; while it is unfinished, push the next session; at most three
+pick_up(run); start_next(run)             # by hand, from wherever it was left
+"""
+
+from __future__ import annotations
+
+from lib import files
+from lib.errors import Failed, Refused
+from lib.launching import flow, starting
+from lib.launching.attempts import latest, was_pushed
+from lib.launching.bundle import next_session
+from lib.launching.feasible import SESSION_SECONDS
+from lib.launching.flow import Outcome
+from lib.launching.runs import Run
+from lib.launching.terminal import talk
+
+
+def finish_all(run: Run, sessions: int) -> Outcome:
+    """Follow a run through up to `sessions` sessions in all, until its epochs are done."""
+    outcome = flow.finish(run)
+    while goes_on(outcome, sessions):
+        talk(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1} of {sessions}")
+        try:
+            start_next(run)
+        except Refused as error:
+            reason = f"{error.reason}. What is trained so far is home"
+            raise Refused(reason, f"later: python launch.py --resume {run.id}") from None
+        outcome = flow.finish(run)
+    return outcome
+
+
+def goes_on(outcome: Outcome, sessions: int) -> bool:
+    """Whether a session stopped itself before its limit, and the run may have another."""
+    run = outcome.run
+    return bool(outcome.status.state == "complete" and run.unfinished and len(run.read()["attempts"]) < sessions)
+
+
+def pick_up(run: Run) -> None:
+    """Bring a run to where its next session can start: what still runs is followed, what it left is fetched.
+
+    `Failed` when nothing is left to do, or nothing came home to go on from.
+    """
+    forget_unpushed(run)
+    session, ref = latest(run)
+    outcome = flow.bring_home(run) if session.status(ref).over else flow.finish(run)
+    if outcome.status.state == "complete" and not run.unfinished:
+        raise Failed(f"run {run.id} has done all its epochs", f"python submit.py --run {run.id}")
+    if not run.state.is_file():
+        raise Failed(
+            f"run {run.id} left nothing to go on from: there is no {files.shown(run.state)}",
+            f"python launch.py logs {run.id}",
+        )
+
+
+def start_next(run: Run, timeout: int | None = None) -> None:
+    """Push the session that goes on from the latest one's outputs, with the very same bundle."""
+    content = run.read()
+    timeout = timeout or content["timeout"]
+    limit = timeout or (SESSION_SECONDS if content["place"] == "kaggle" else None)
+    last, number = content["attempts"][-1], len(content["attempts"]) + 1
+    owner, slug = last["ref"].split("/")[0], f"{run.id}-{number}"
+    source = (run.kernel / "kernel.py").read_bytes()
+    metadata = files.read_json(run.kernel / "kernel-metadata.json")
+    folder = run.folder / f"kernel-{number}"
+    files.write(folder / "kernel.py", next_session(source, limit, last["ref"]))
+    identity = {"id": f"{owner}/{slug}", "title": slug.replace("-", " "), "kernel_sources": [last["ref"]]}
+    files.write_json(folder / "kernel-metadata.json", metadata | identity)
+    log_start = run.log.stat().st_size if run.log.is_file() else 0
+    run.change("attempts", lambda attempts: [*attempts, starting.new_attempt(f"{owner}/{slug}", log_start)])
+    run.update(status="queued", message="", timeout=timeout, log_whole=False, ended=None)
+    starting.push(run, timeout)
+
+
+def forget_unpushed(run: Run) -> None:
+    """Drop a further session that was prepared by a launcher which was killed before its push."""
+    if len(run.read()["attempts"]) > 1 and not was_pushed(run):
+        starting.take_back(run)

@@ -1,0 +1,158 @@
+"""A queue of runs on disk: as many sessions at a time as there are slots, and what is done is not done again.
+
+sweep = Sweep.of(request, Path("trials.toml"))      # runs/sweeps/<id>/sweep.json; the same words, the same sweep
+sweep.drive(print)                                  # until every trial has ended; killed, the same command goes on
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lib import files
+from lib.errors import Failed, Refused, UsageError
+from lib.folders import runs_folder
+from lib.launching import chain, flow, starting, trials
+from lib.launching.attempts import was_pushed
+from lib.launching.follow import POLL_SECONDS
+from lib.launching.plan import Plan, Request, make_plan
+from lib.launching.rehearsal import rehearse_model
+from lib.launching.runs import Run
+from lib.launching.session import LostConnection, NoSlot, Status
+
+HERE_SECONDS = 0.5
+"""Between looks at a session on this machine."""
+
+WAITING, RUNNING, LOST = "waiting", "running", "lost"
+"""States of a trial beside a run's own; lost: it could not be asked for or brought home, and is looked at next time."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's folder and the plans of its trials, in order."""
+
+    folder: Path
+    plans: tuple[Plan, ...]
+
+    @classmethod
+    def of(cls, request: Request, file: Path) -> Sweep:
+        """The sweep of these words: a new one, or the one that they began. Every trial's recipe is checked."""
+        tried = trials.read(file)
+        plans = tuple(make_plan(replace(request, settings=(*request.settings, *trial.settings))) for trial in tried)
+        words = json.dumps([asdict(request), [trial.settings for trial in tried]], sort_keys=True, default=str)
+        name = f"{file.stem}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+        sweep = cls(runs_folder() / "sweeps" / name, plans)
+        if not sweep.file.is_file():
+            rows = [{"trial": trial.name, "run": None, "state": WAITING, "value": None} for trial in tried]
+            files.write_json(sweep.file, {"file": str(file.resolve()), "trials": rows})
+        return sweep
+
+    @property
+    def file(self) -> Path:
+        """What is known of the trials, written after every step."""
+        return self.folder / "sweep.json"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The trials, in the file's order: trial, run, state, value."""
+        return files.read_json(self.file)["trials"]
+
+    def ranked(self) -> list[dict[str, Any]]:
+        """The trials, best score first; those without one last."""
+        return sorted(self.rows(), key=lambda row: (row["value"] is None, -(row["value"] or 0)))
+
+    def set(self, number: int, **changes: Any) -> None:
+        """Change what is known of a trial."""
+        content = files.read_json(self.file)
+        content["trials"][number] |= changes
+        files.write_json(self.file, content)
+
+    def drive(self, tell: Tell, retry: bool = False, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Start and watch trials until all have ended; with `retry`, those that failed are started once more.
+
+        Raises `Refused` when a push is refused for another reason than a full house; what runs goes on.
+        """
+        try:
+            with FileLock(self.folder / "lock", timeout=0):
+                self._check(retry)
+                while any(row["state"] in (WAITING, RUNNING) for row in self.rows()):
+                    for number, row in enumerate(self.rows()):
+                        if row["state"] == RUNNING:
+                            self._look(number, row, tell)
+                    self._fill(tell)
+                    if any(row["state"] == RUNNING for row in self.rows()):
+                        sleep(HERE_SECONDS if self.plans[0].place == "local" else POLL_SECONDS)
+        except Timeout:
+            raise UsageError(f"another process drives {files.shown(self.folder)}", "python launch.py runs") from None
+
+    def _check(self, retry: bool) -> None:
+        for plan in self.plans:  # before the first one is pushed
+            if plan.place == "kaggle":
+                rehearse_model(plan)
+        for number, row in enumerate(self.rows()):
+            gone = row["run"] and not self._run(row).folder.is_dir()
+            if row["state"] == LOST:
+                self.set(number, state=RUNNING)
+            if gone or (retry and row["state"] in ("failed", "stopped")):
+                self.set(number, run=None, state=WAITING, value=None)
+
+    def _fill(self, tell: Tell) -> None:
+        """Start waiting trials while there is room."""
+        slots = self.plans[0].accelerator.slots if self.plans[0].place == "kaggle" else 1
+        for number, row in enumerate(self.rows()):
+            if sum(other["state"] == RUNNING for other in self.rows()) >= slots:
+                return
+            if row["state"] == WAITING:
+                try:
+                    self._start(number, tell)
+                except NoSlot:
+                    return
+
+    def _start(self, number: int, tell: Tell) -> None:
+        plan = self.plans[number]
+        run = starting.prepare(plan)
+        self.set(number, run=run.id, state=RUNNING)  # before the push: whoever finds it can ask for the kernel
+        tell(f"{run.id}: {self.rows()[number]['trial']}")
+        try:
+            starting.push(run, plan.timeout)
+        except Refused:
+            self.set(number, run=None, state=WAITING)
+            raise
+        except LostConnection as error:
+            tell(f"{run.id}: {error.reason}; it is asked for again")
+
+    def _look(self, number: int, row: dict[str, Any], tell: Tell) -> None:
+        """Ask how a running trial stands; one that is over comes home, or goes on with its next session."""
+        run, plan = self._run(row), self.plans[number]
+        try:
+            if not was_pushed(run):  # the process before this one was killed
+                return starting.push(run, plan.timeout)
+            if not flow.refresh(run).over:
+                return None
+            outcome = flow.bring_home(run)
+            if chain.goes_on(outcome, plan.sessions):
+                tell(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1}")
+                return chain.start_next(run)
+        except (LostConnection, NoSlot):
+            return None
+        except Failed as error:
+            tell(f"{run.id}: {error.reason}")
+            return self.set(number, state=LOST)
+        self._end(number, run, outcome.status, outcome.metric, tell)
+
+    def _end(self, number: int, run: Run, status: Status, metric: dict[str, Any] | None, tell: Tell) -> None:
+        value = metric["value"] if metric else None
+        self.set(number, state=status.state, value=value)
+        score = f", {metric['label']} {value:.4f}" if metric else ""
+        tell(f"{run.id}: {status.state}{score}{f' ({status.message})' if status.message else ''}")
+
+    def _run(self, row: dict[str, Any]) -> Run:
+        return Run(runs_folder() / row["run"])
