@@ -20,6 +20,8 @@ from tests.loopback import KaggleServer
 
 PROJECT = Path(__file__).resolve().parents[1]
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads that wait in a spin starve everything beside them
+
 TINY = ("--set", "train.epochs=1", "--set", "train.steps=2", "--set", "data.crop=64")
 """Settings that train for a moment: enough to write every output."""
 
@@ -137,7 +139,7 @@ def submission(main_job) -> tuple[Program, dict]:
 def server(tmp_path, cache) -> Iterator[KaggleServer]:
     """A Kaggle of one's own."""
     with KaggleServer(tmp_path / "server") as server:
-        server.env["SWATH_CACHE"] = str(cache)
+        server.env |= {"SWATH_CACHE": str(cache), "OMP_WAIT_POLICY": os.environ["OMP_WAIT_POLICY"]}
         yield server
 
 
