@@ -5,6 +5,7 @@ python launch.py                                    train the built-in sample he
 python launch.py -c dubai --data DIR                train on real images here
 python launch.py --gpu t4x2 -c deepglobe            push to Kaggle's two T4s, follow, fetch
 python launch.py --gpu t4x2 --dry-run               write the exact folder that would be pushed
+python launch.py quota | doctor                     hours left this week; is this machine ready?
 python launch.py runs | status | logs -f | fetch | stop      pick a run up again, from any terminal
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lib.errors import Failed, UsageError
+from lib.errors import Failed, UsageError, show
 from lib.launching import options
 from lib.launching.terminal import main, next_step, program, refuse_misplaced, say
 
@@ -37,6 +38,8 @@ def launch(
     recipe: options.Recipe = None,
     internet: options.Internet = None,
     timeout: options.Timeout = None,
+    force: options.Force = False,
+    wait_slot: options.WaitSlot = False,
     detach: options.Detach = False,
     dry: options.DryRun = False,
     as_json: options.Json = False,
@@ -44,22 +47,24 @@ def launch(
     """Start a run."""
     if context.invoked_subcommand:
         return refuse_misplaced(context)
-    from lib.launching import plan_report, report
+    from lib.launching import plan_report, preflight, report
     from lib.launching.plan import Request, dry_run, make_plan
 
-    request = Request(competition, kernel, on, gpu, data, tuple(settings or ()), recipe, internet, timeout)
+    request = Request(competition, kernel, on, gpu, data, tuple(settings or ()), recipe, internet, timeout, force)
     plan = make_plan(request)
     if dry:
-        folder = dry_run(plan)
-        say(plan_report.plan_document(plan, folder), as_json, plan_report.plan_lines(plan, folder))
+        folder, checks = dry_run(plan), preflight.offline(plan)
+        say(plan_report.plan_document(plan, folder, checks), as_json, plan_report.plan_lines(plan, folder, checks))
+        if not force and any(check.failed for check in checks):
+            raise typer.Exit(show(preflight.refusal(checks)))
         next_step("the same command without --dry-run")
         return
     from lib.launching import flow, starting
 
-    plan_report.show_start(plan)
+    plan = preflight.clear(plan, force, wait_slot)
     run = starting.prepare(plan)
     with report.left_running(run):
-        starting.push(run, plan.timeout)
+        starting.push(run, plan.timeout, wait_slot)
         report.show_pushed(run)
         outcome = None if detach else flow.finish(run)
     if outcome is None:

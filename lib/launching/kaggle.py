@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lib.errors import Failed, Refused, SwathError
-from lib.launching import kaggle_log
+from lib.launching import kaggle_log, slots
 from lib.launching.client import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -20,7 +20,7 @@ from lib.launching.client import (
     translated,
 )
 from lib.launching.follow import POLL_SECONDS
-from lib.launching.session import KernelRef, LogRecord, LostConnection, Output, Status, Unreachable
+from lib.launching.session import KernelRef, LogRecord, LostConnection, NoSlot, Output, Status, Unreachable
 
 STATES = {
     "QUEUED": "queued",
@@ -82,7 +82,8 @@ class KaggleSession:
         except Failed as error:
             raise Refused(error.reason, error.hint) from None
         if answer.error:
-            raise Refused(f"Kaggle refused the push: {answer.error}", _fix(answer.error))
+            kind = NoSlot if slots.learn(self.owner, answer.error) else Refused
+            raise kind(f"Kaggle refused the push: {answer.error}", _fix(answer.error))
         if not answer.url or not answer.version_number:
             return self._recorded(slug, LostConnection("Kaggle's answer to the push names no kernel"))
         ref = _ref(answer, self.owner, slug)
@@ -209,5 +210,5 @@ def _fix(error: str) -> str | None:
     if "quota" in error:
         return "wait for the weekly reset, or run without a GPU: --gpu none --on kaggle"
     if "session count" in error:
-        return "wait for one of your sessions to end, or stop one: python launch.py runs"
+        return "wait for one of your sessions to end: --wait-slot, or stop one: python launch.py runs"
     return None

@@ -25,6 +25,8 @@ Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help
 Recipe = Annotated[Path | None, Option("--recipe", metavar="FILE.toml", help="Recipe keys from a file.", parser=_path)]
 Internet = Annotated[bool | None, Option("--internet/--no-internet", help="Default: on for pretrained weights only.")]
 Timeout = Annotated[str | None, Option("--timeout", metavar="11h30m", help="The session's time limit.")]
+Force = Annotated[bool, Option("--force", help="Push even what the checks before it refuse.")]
+WaitSlot = Annotated[bool, Option("--wait-slot", help="Wait until a session of yours ends, if all slots are taken.")]
 Detach = Annotated[bool, Option("--detach", help="Push and return at once.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Write the folder, show the plan; no account, no network.")]
 AnyRun = Annotated[str | None, Argument(metavar="[RUN]", help="A run, or a part of its id. Default: the newest.")]

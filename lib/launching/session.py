@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
-from lib.errors import SwathError
+from lib.errors import Failed, Refused, SwathError
 
 State = Literal["queued", "running", "complete", "failed", "stopped", "unknown"]
 
@@ -65,6 +65,14 @@ class LostConnection(SwathError):
 
 class Unreachable(LostConnection):
     """No connection came about at all, so the other side was asked nothing."""
+
+
+class NotThere(Failed):
+    """The other side has no such thing, or does not show it to this user: Kaggle does not tell the two apart."""
+
+
+class NoSlot(Refused):
+    """As many sessions run as the place allows at a time; nothing was started."""
 
 
 class Session(Protocol):

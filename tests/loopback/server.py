@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .competitions import Competition, CompetitionsService, Submission
+from .datasets import DatasetsService, ModelsService
 from .exchange import Answer, Exchange, Refused, Request, json_answer, without_defaults
 from .faults import Faults
 from .kernels import Kernel, KernelsService
@@ -46,6 +47,7 @@ class KaggleServer:
 
         # What exists, by the name a kernel's metadata gives it.
         self.datasets: dict[str, Path] = {}
+        self.dataset_states: dict[str, list[str]] = {}
         self.models: dict[str, Path] = {}
         self.competitions: dict[str, Competition] = {}
         self.tags: set[str] = set(DEFAULT_TAGS)
@@ -55,12 +57,15 @@ class KaggleServer:
         self.submissions: list[Submission] = []
         self.requests: list[tuple[str, dict[str, Any] | None]] = []
 
-        # How sessions run. env is added to a clean environment; a log record takes at most record_bytes.
+        # How sessions run. env is added to a clean environment; a log record takes at most record_bytes; a lean
+        # listing of kernels does not tell their versions and machines.
         self.env: dict[str, str] = {}
         self.queue_seconds = 0.0
         self.record_bytes = 65536
         self.gpu_hours_left = GPU_HOURS
+        self.gpu_hours_reserved = 0.0
         self.gpu_slots, self.cpu_slots = 2, 5
+        self.lean_listing = False
 
         # How submissions are scored: questions answered 404, then PENDING, before the score.
         self.submission_lag = 0
@@ -75,7 +80,8 @@ class KaggleServer:
         self._methods = {
             "kernels.KernelsApiService": self.kernel_service.methods(),
             "competitions.CompetitionApiService": CompetitionsService(self).methods(),
-            "datasets.DatasetApiService": {"GetDatasetStatus": self._dataset_status},
+            "datasets.DatasetApiService": DatasetsService(self).methods(),
+            "models.ModelApiService": ModelsService(self).methods(),
             "security.OAuthService": {"IntrospectToken": self._introspect},
         }
         routes = {method for methods in self._methods.values() for method in methods}
@@ -152,12 +158,6 @@ class KaggleServer:
     def _introspect(self, request: dict[str, Any]) -> dict[str, Any]:
         active = request.get("token") == self.token
         return without_defaults({"active": active, "username": self.owner if active else ""})
-
-    def _dataset_status(self, request: dict[str, Any]) -> dict[str, Any]:
-        name = f"{request.get('ownerSlug')}/{request.get('datasetSlug')}"
-        if name not in self.datasets:
-            raise Refused(404, f"Dataset {name} was not found.")
-        return {"status": "READY"}
 
 
 class _Listener(ThreadingHTTPServer):
