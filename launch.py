@@ -131,6 +131,30 @@ def stop(run: options.AnyRun = None, yes: options.Yes = False, as_json: options.
     next_step(report.after_status(found, state))
 
 
+@app.command()
+def quota(as_json: options.Json = False) -> None:
+    """Say how many accelerator hours of this week are used, reserved and left."""
+    from lib.launching import account, quota_report
+    from lib.launching.client import connect
+
+    found = account.quotas(connect())
+    say(quota_report.quota_document(found), as_json, quota_report.quota_lines(found))
+    next_step(quota_report.after_quota(found))
+
+
+@app.command()
+def doctor(as_json: options.Json = False) -> None:
+    """Look whether this machine can launch: Python, packages, disk, network, clock, credentials, quota, slots."""
+    from lib.launching import checks, doctor
+
+    found = doctor.examine()
+    say(checks.documents(found), as_json, checks.lines(found))
+    failed = [check for check in found if check.failed]
+    next_step(f"{failed[0].fix}; then python launch.py doctor" if failed else "python launch.py --gpu t4x2 --dry-run")
+    if failed:
+        raise typer.Exit(Failed.exit_code)
+
+
 def end(outcome: Outcome, as_json: bool) -> None:
     """Show how a run ended; a run that failed is a failure of this command."""
     from lib.launching import report

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lib.errors import Failed, Refused, SwathError
@@ -53,9 +53,9 @@ class Account:
     owner: str
     quota: Quota | None = None
     running: tuple[str, ...] | None = None
-    answers: Mapping[str, Any] | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
     """Of the other questions that were asked along."""
-    silence: Mapping[str, str] | None = None
+    silence: Mapping[str, str] = field(default_factory=dict)
 
 
 def quotas(api: Any) -> dict[str, Quota]:

@@ -14,7 +14,7 @@ Verdict = Literal["ok", "warn", "fail", "unknown"]
 UNKNOWN: Verdict = "unknown"
 """Nobody was asked, or nobody answered."""
 
-MARKS = {"ok": "ok", "warn": "warn", "fail": "FAIL", "unknown": "?"}
+MARKS = {"ok": "ok", "warn": "warn", "fail": "fail", "unknown": "?"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,16 @@ class Check:
 def row(name: str, words: str, verdict: Verdict | None = None) -> str:
     """A line of a card: a mark where there is a verdict, the name, what there is to say."""
     return f"{MARKS[verdict] if verdict else '':<5}{name:<12} {words}"
+
+
+def lines(checks: Iterable[Check]) -> list[str]:
+    """A line a check, and under those that are not well, what to do."""
+    found = []
+    for check in checks:
+        found.append(row(check.name, check.words, check.verdict))
+        if check.fix:
+            found.append(f"{'':<18}fix: {check.fix}")
+    return found
 
 
 def documents(checks: Iterable[Check]) -> list[dict[str, Any]]:

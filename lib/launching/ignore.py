@@ -13,30 +13,58 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from lib.errors import Refused, UsageError
 
 NAME = ".kernelignore"
+
+BELOW = "ps_d"
+"""The group of pathspec's expressions that takes part where a path only lies below the one that a line names."""
 
 
 @dataclass(frozen=True)
 class Ignored:
     """The lines of the file, and what they say of a path."""
 
-    spec: GitIgnoreSpec
     lines: tuple[str, ...] = ()
 
     def line(self, name: str) -> int | None:
-        """The number, from 1, of the line that leaves `name` out; None when it ships."""
-        found = self.spec.check_file(name)
-        return found.index + 1 if found.include and found.index is not None else None
+        """The number, from 1, of the line that leaves `name` out; None when it ships.
+
+        As in git, nothing below a folder that is left out can be let in again.
+        """
+        parts = PurePosixPath(name).parts
+        for depth in range(1, len(parts) + 1):
+            number, is_out = self._last("/".join(parts[:depth]), depth < len(parts))
+            if is_out:
+                return number
+        return None
+
+    def _last(self, path: str, is_folder: bool) -> tuple[int, bool]:
+        """The last line that speaks of this very path, and whether it leaves it out; (0, False) without one."""
+        for number in range(len(self.lines), 0, -1):
+            pattern, folders_only = self._patterns[number - 1]
+            found = pattern.regex.match(path) if pattern.regex and (is_folder or not folders_only) else None
+            if found and not found.groupdict().get(BELOW):
+                return number, bool(pattern.include)
+        return 0, False
+
+    @cached_property
+    def _patterns(self) -> list[tuple[GitIgnoreSpecPattern, bool]]:
+        """Each line's pattern, and whether it speaks of folders alone: then it ends in a slash."""
+        folders = [line.rstrip().endswith("/") for line in self.lines]
+        return [
+            (GitIgnoreSpecPattern(line.rstrip()[:-1] if alone else line), alone)
+            for line, alone in zip(self.lines, folders, strict=True)
+        ]
 
     def split(self, contents: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """What ships of `contents`, and what stays."""
-        out = {name for name in contents if self.line(name)}
+        out = {name for name in contents if self.lines and self.line(name)}
         return (
             {name: content for name, content in contents.items() if name not in out},
             {name: contents[name] for name in contents if name in out},
@@ -47,17 +75,17 @@ def load(project: Path) -> Ignored:
     """The project's `.kernelignore`; one that leaves nothing out where there is none."""
     path = project / NAME
     if not path.is_file():
-        return Ignored(GitIgnoreSpec.from_lines([]))
+        return Ignored()
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     for number, line in enumerate(lines, 1):
         try:
-            GitIgnoreSpec.from_lines([line])
+            GitIgnoreSpecPattern(line)
         except ValueError as error:
             raise UsageError(f"{path}, line {number}: {error}", "it is written as a .gitignore is") from None
-    return Ignored(GitIgnoreSpec.from_lines(lines), tuple(lines))
+    return Ignored(tuple(lines))
 
 
 def check_imports(kernel: str, ships: Mapping[str, bytes], stays: Mapping[str, bytes], ignored: Ignored) -> None:

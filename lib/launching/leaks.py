@@ -111,7 +111,7 @@ def _leaks(name: str, content: bytes) -> Iterator[Leak]:
 def _is_random(value: bytes) -> bool:
     """Whether a value is no word of a language: letters and digits in it, and many different ones."""
     has_both = re.search(rb"[0-9]", value) and re.search(rb"[A-Za-z]", value)
-    return bool(has_both) and len(set(value)) >= 10
+    return bool(has_both) and len(set(value)) >= 8
 
 
 def _line(content: bytes, place: int) -> int:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.errors import Refused
-from lib.launching import account, credentials, plan_report, verdicts
+from lib.launching import account, credentials, durations, plan_report, verdicts
+from lib.launching.account import Account
 from lib.launching.checks import UNKNOWN, Check
 from lib.launching.client import connect, owner
 from lib.launching.follow import PATIENCE, POLL_SECONDS
@@ -34,7 +35,7 @@ class Survey:
     quota: Check
     slots: Check
     sources: Check
-    running: tuple[str, ...] | None
+    account: Account
     standings: Mapping[Source, Standing] = field(default_factory=dict)
 
     @property
@@ -87,8 +88,10 @@ def clear(
     plan_report.show_card(survey.plan, shown, owner(api), count)
     if force:
         failed = [check.name for check in shown if check.failed]
-        talk(f"forced: {', '.join(failed)} would have refused this push" if failed else "nothing had to be forced")
+        if failed:
+            talk(f"forced: {', '.join(failed)} would have refused this push")
         return survey.plan
+    limit = survey.plan.limit
     said, silent = "", 0
     while waits := _waits(survey, wait_slot):
         if waits != said:
@@ -101,6 +104,8 @@ def clear(
             silent += 1
             if silent >= PATIENCE:
                 raise Refused(error.reason, error.hint) from None
+    if survey.plan.limit != limit:
+        talk(f"time limit now: {durations.spell(survey.plan.limit)}, because {survey.quota.words}")
     return survey.plan
 
 
@@ -134,13 +139,15 @@ def _survey(plan: Plan, api: Any, count: int, before: Survey | None = None) -> S
         for source in before.unready:
             if standings[source].state == "unknown":
                 standings[source] = before.standings[source]
-    running = before.running if before and found.running is None else found.running
+        known = before.account
+        running = known.running if found.running is None else found.running
+        found = replace(found, quota=found.quota or known.quota, running=running)
     fitted = verdicts.fitted(plan, found.quota)
     return Survey(
         fitted,
         verdicts.quota_check(plan, fitted, found, count),
-        verdicts.slots_check(kind, found.owner, running, bool(found.silence.get(account.KERNELS))),
+        verdicts.slots_check(kind, found.owner, found.running, account.KERNELS in found.silence),
         verdicts.names_check(listed) if len(named) < len(listed) else verdicts.sources_check(standings),
-        running,
+        found,
         standings,
     )

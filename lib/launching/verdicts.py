@@ -40,21 +40,26 @@ def quota_check(plan: Plan, fits: Plan, found: Account, count: int) -> Check:
     if quota is None:
         return Check("quota", UNKNOWN, NOT_ANSWERED)
     worst = count * fits.limit
-    left, allowed = durations.spell(quota.left), durations.spell(quota.allowed)
-    until = f" until {quota.refresh:%a %d %b %H:%M} UTC" if quota.refresh else ""
-    words = f"{left} of {allowed} left{until}; this run takes {durations.spell(worst)} at most"
+    left = left_words(quota)
+    words = f"{left}; this run takes {durations.spell(worst)} at most"
     if quota.left < (60 if plan.timeout else SHORTEST):
-        reason = f"this week's GPU hours are used up: {left} of {allowed} left{until}"
+        reason = f"this week's GPU hours are used up: {left}"
         return Check("quota", "fail", words, reason, NO_HOURS)
     if plan.timeout is not None and worst > quota.left:
         most = _whole_minutes(quota.left / count)
         asked = f"--timeout {durations.spell(plan.timeout)}{f' in each of {count} sessions' if count > 1 else ''}"
-        reason = f"{asked} is more than this week's GPU hours: {left} of {allowed} left{until}"
+        reason = f"{asked} is more than this week's GPU hours: {left}"
         fix = f"--timeout {durations.spell(most).removesuffix('00s')}" if most else NO_HOURS
         return Check("quota", "fail", words, reason, fix)
     if worst > quota.left:
         return Check("quota", "warn", words)
     return Check("quota", "warn" if fits is not plan else "ok", words)
+
+
+def left_words(quota: Quota) -> str:
+    """How much of the week's hours is left, and until when."""
+    until = f" until {quota.refresh:%a %d %b %H:%M} UTC" if quota.refresh else ""
+    return f"{durations.spell(quota.left)} of {durations.spell(quota.allowed)} left{until}"
 
 
 def slots_check(kind: Kind, user: str, running: tuple[str, ...] | None, half: bool) -> Check:

@@ -13,6 +13,7 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -70,6 +71,9 @@ class KaggleServer:
         # How submissions are scored: questions answered 404, then PENDING, before the score.
         self.submission_lag = 0
         self.scoring_polls = 1
+
+        self.clock_ahead = 0.0
+        """Seconds; seen in the Date header of every answer."""
 
         self.closing = threading.Event()
         self._lock = threading.RLock()
@@ -223,6 +227,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(chunks)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((timestamp or time.time()) + self.server.kaggle.clock_ahead)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: `KaggleServer.requests` is the log."""
