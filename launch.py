@@ -7,6 +7,7 @@ python launch.py --gpu t4x2 -c deepglobe            push to Kaggle's two T4s, fo
 python launch.py --gpu t4x2 --dry-run               write the exact folder that would be pushed
 python launch.py --gpu t4x2 --timeout 9h --chain 3  train for longer than a session lasts
 python launch.py --gpu t4x2 --sweep trials.toml     several runs, as many at a time as Kaggle gives, ranked at the end
+python launch.py quota | doctor                     hours left this week; is this machine ready?
 python launch.py runs | status | logs -f | fetch | stop      pick a run up again, from any terminal
 """
 
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lib.errors import Failed, UsageError
+from lib.errors import Failed, UsageError, show
 from lib.launching import options
 from lib.launching.terminal import main, next_step, only_with, program, refuse_misplaced, say, talk
 
@@ -48,6 +49,8 @@ def launch(
     resume: options.Resume = None,
     sweep: options.Sweep = None,
     retry: options.Retry = False,
+    force: options.Force = False,
+    wait_slot: options.WaitSlot = False,
     detach: options.Detach = False,
     dry: options.DryRun = False,
     as_json: options.Json = False,
@@ -55,27 +58,30 @@ def launch(
     """Start a run."""
     if context.invoked_subcommand:
         return refuse_misplaced(context)
-    from lib.launching import plan_report
+    from lib.launching import plan_report, preflight
     from lib.launching.plan import Request, dry_run, make_plan
 
     if resume is not None:
         only_with(context, "--resume", "sessions", "timeout", "detach", "as_json")
         return go_on(resume, sessions, timeout, detach, as_json)
-    request = Request(competition, kernel, on, gpu, data, tuple(settings or ()), recipe, internet, timeout, sessions)
+    words = (tuple(settings or ()), recipe, internet, timeout, force, sessions)
+    request = Request(competition, kernel, on, gpu, data, *words)
     if detach and (sessions > 1 or sweep):
         raise UsageError("--detach leaves nobody to push the next session", "leave it out, and type this under tmux")
     if sweep is not None:
         return try_all(request, sweep, retry, dry, as_json)
     plan = make_plan(request)
     if dry:
-        folder = dry_run(plan)
-        say(plan_report.plan_document(plan, folder), as_json, plan_report.plan_lines(plan, folder))
+        folder, checks = dry_run(plan), preflight.offline(plan)
+        say(plan_report.plan_document(plan, folder, checks), as_json, plan_report.plan_lines(plan, folder, checks))
+        if not force and any(check.failed for check in checks):
+            raise typer.Exit(show(preflight.refusal(checks)))
         return next_step("the same command without --dry-run")
     from lib.launching import starting
 
-    plan_report.show_start(plan)
+    plan = preflight.clear(plan, force, wait_slot, sessions)
     run = starting.prepare(plan)
-    watch(run, lambda: starting.push(run, plan.timeout), sessions, detach, as_json)
+    watch(run, lambda: starting.push(run, plan.timeout, wait_slot), sessions, detach, as_json)
 
 
 def watch(run: Run, push: Callable[[], None], sessions: int, detach: bool, as_json: bool) -> None:
@@ -114,7 +120,7 @@ def try_all(request: Request, file: Path, retry: bool, dry: bool, as_json: bool)
     sweep = Sweep.of(request, file)
     if not dry:
         with sweep_report.picked_up_later():
-            sweep.drive(talk, retry)
+            sweep.drive(talk, retry, request.force)
     say(sweep_report.document(sweep), as_json, sweep_report.lines(sweep))
     next_step("the same command without --dry-run" if dry else sweep_report.after(sweep))
     if not dry and any(row["state"] != "complete" for row in sweep.rows()):
@@ -176,6 +182,30 @@ def stop(run: options.AnyRun = None, yes: options.Yes = False, as_json: options.
     state = stopping.stop(found)
     say(found.read(), as_json, report.status_lines(found, state))
     next_step(report.after_status(found, state))
+
+
+@app.command()
+def quota(as_json: options.Json = False) -> None:
+    """Say how many accelerator hours of this week are used, reserved and left."""
+    from lib.launching import account, quota_report
+    from lib.launching.client import connect
+
+    found = account.quotas(connect())
+    say(quota_report.quota_document(found), as_json, quota_report.quota_lines(found))
+    next_step(quota_report.after_quota(found))
+
+
+@app.command()
+def doctor(as_json: options.Json = False) -> None:
+    """Look whether this machine can launch: Python, packages, disk, network, clock, credentials, quota, slots."""
+    from lib.launching import checks, doctor
+
+    found = doctor.examine()
+    say(checks.documents(found), as_json, checks.lines(found))
+    failed = [check for check in found if check.failed]
+    next_step(f"{failed[0].fix}; then python launch.py doctor" if failed else "python launch.py --gpu t4x2 --dry-run")
+    if failed:
+        raise typer.Exit(Failed.exit_code)
 
 
 def end(outcome: Outcome, as_json: bool) -> None:

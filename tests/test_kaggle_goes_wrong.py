@@ -22,11 +22,11 @@ QUOTA = "Maximum weekly GPU quota of 30.00 hours reached."
 @pytest.mark.parametrize(
     ("prepare", "words", "said"),
     [
-        (lambda server: setattr(server, "gpu_hours_left", 0), ON_T4, QUOTA),
+        (lambda server: setattr(server, "gpu_hours_left", 0), (*ON_T4, "--force"), QUOTA),
         (
             lambda server: None,
-            ("launch.py", "--gpu", "t4x2", "--set", "model.weights=none"),
-            "balraj98/deepglobe-land-cover",
+            ("launch.py", "--gpu", "t4x2", "--set", "model.weights=none", "--force"),
+            "The kernel was deleted again",
         ),
         (lambda server: server.faults.add("SaveKernel", Reset()), ON_T4, "so nothing was started"),
         (
@@ -70,8 +70,8 @@ def test_a_launcher_killed_while_it_pushes_leaves_a_run_that_can_be_picked_up(se
     assert server.count("SaveKernel") == 1
 
 
-NO_SUCH_DATA = ("launch.py", "--gpu", "t4x2", "--set", "model.weights=none")
-"""DeepGlobe's data set is not on the test server."""
+NO_SUCH_DATA = ("launch.py", "--gpu", "t4x2", "--set", "model.weights=none", "--force")
+"""DeepGlobe's data set is not on the test server, which the checks before a push would find."""
 
 
 def test_a_kernel_without_its_data_is_deleted_even_when_that_takes_several_tries(server, on_kaggle):

@@ -26,14 +26,6 @@ class Accelerator:
         """Whether a session with it has a GPU."""
         return self.gpus > 0
 
-    @property
-    def slots(self) -> int:
-        """How many sessions with it Kaggle runs at a time for one account."""
-        return GPU_SLOTS if self.is_gpu else CPU_SLOTS
-
-
-GPU_SLOTS, CPU_SLOTS = 2, 5
-"""What Kaggle says when they are taken: "Maximum batch GPU session count of 2 reached."."""
 
 _RESTRICTED = "Kaggle gives it in some competitions only, and refuses it elsewhere"
 

@@ -21,10 +21,14 @@ from pathlib import Path
 
 from lib.errors import Refused
 from lib.folders import PROJECT
+from lib.launching import ignore, leaks
+from lib.launching.leaks import Leak
 from lib.recipe import Recipe
 
 LIMIT = 900_000
-"""Largest kernel file that is pushed. Kaggle refuses 1 MB: "The kernel source must be less than 1 megabytes"."""
+"""Largest kernel file that is pushed unforced."""
+UTMOST = 999_999
+"""Largest that may be forced. Kaggle refuses 1 MB: "The kernel source must be less than 1 megabytes"."""
 
 LINE = 4000
 """Characters of the payload a line."""
@@ -42,33 +46,45 @@ class Bundle:
     """What is inside: names and sizes before packing."""
     sha256: str
     """Of the archive inside."""
+    ignored: tuple[str, ...] = ()
+    """Files of lib/ that `.kernelignore` leaves out."""
+    leaks: tuple[Leak, ...] = ()
+    """What inside looks like a credential."""
 
 
-def pack(kernel: str, competition: Path, recipe: Recipe, gpu: str, limit: int | None = None) -> Bundle:
+def pack(
+    kernel: str, competition: Path, recipe: Recipe, gpu: str, limit: int | None = None, most: int = LIMIT
+) -> Bundle:
     """Make the bundle of a run whose first session ends after `limit` seconds.
 
-    Raises `Refused` when it would be larger than `LIMIT`; the message names its largest files.
+    Raises `Refused` when it would be larger than `most` bytes, with the names of its largest files, and when
+    `.kernelignore` leaves out what the kernel imports.
     """
+    ignored = ignore.load(PROJECT)
+    ships, stays = ignored.split(_tree(PROJECT / "lib", "lib"))
     contents = {
-        **_tree(PROJECT / "lib", "lib"),
+        **ships,
         f"kernels/{kernel}": (PROJECT / "kernels" / kernel).read_bytes(),
         "competition.toml": competition.read_bytes(),
         "recipe.json": recipe.model_dump_json(indent=2).encode(),
         "plan.json": json.dumps({"kernel": kernel, "gpu": gpu}, indent=2).encode(),
         **_installed(SMP, "site"),
     }
+    ignore.check_imports(f"kernels/{kernel}", contents, stays, ignored)
     archive = _archive(contents)
     sha256 = hashlib.sha256(archive).hexdigest()
     files = tuple((name, len(contents[name])) for name in sorted(contents))
     source = _source(kernel, recipe, gpu, limit, files, archive, sha256)
-    if len(source) > LIMIT:
+    if len(source) > most:
         largest = sorted(files, key=lambda file: -file[1])[:5]
+        how = "at most" if most > LIMIT else "safely"
         raise Refused(
-            f"the bundle is {len(source):,} bytes, and Kaggle takes {LIMIT:,} safely; the largest files in it are "
-            + ", ".join(f"{name} ({size:,} bytes)" for name, size in largest),
-            "move what the kernel does not need out of lib/",
+            f"the bundle is {len(source):,} bytes, and Kaggle takes {most:,} {how}; "
+            f"the largest files in it are {', '.join(f'{name} ({size:,} bytes)' for name, size in largest)}",
+            f"leave what the kernel does not need out, with a line in {ignore.NAME}"
+            + (" (or push it as it is: --force)" if LIMIT < len(source) <= UTMOST else ""),
         )
-    return Bundle(source, files, sha256)
+    return Bundle(source, files, sha256, tuple(sorted(stays)), leaks.find(contents))
 
 
 def next_session(source: bytes, limit: int | None, resumes: str | None) -> bytes:

@@ -54,7 +54,7 @@ def pick_up(run: Run) -> None:
         )
 
 
-def start_next(run: Run, timeout: int | None = None) -> None:
+def start_next(run: Run, timeout: int | None = None, wait_slot: bool = True) -> None:
     """Push the session that goes on from the latest one's outputs, with the very same bundle."""
     content = run.read()
     timeout = timeout or content["timeout"]
@@ -70,7 +70,7 @@ def start_next(run: Run, timeout: int | None = None) -> None:
     log_start = run.log.stat().st_size if run.log.is_file() else 0
     run.change("attempts", lambda attempts: [*attempts, starting.new_attempt(f"{owner}/{slug}", log_start)])
     run.update(status="queued", message="", timeout=timeout, log_whole=False, ended=None)
-    starting.push(run, timeout)
+    starting.push(run, timeout, wait_slot)
 
 
 def forget_unpushed(run: Run) -> None:

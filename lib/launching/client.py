@@ -13,15 +13,21 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lib.errors import Failed, Refused, SwathError
 from lib.launching import credentials
-from lib.launching.session import LostConnection, Unreachable
+from lib.launching.session import LostConnection, NotThere, Unreachable
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 90
+
+QUESTION_SECONDS = 10
+"""How long an answer is waited for that a push can do without."""
+AT_ONCE = 8
+"""Questions that are asked at the same time."""
 
 _one_talker = threading.RLock()
 """Redirecting stdout is the whole process's affair: of several threads, one calls the client at a time."""
@@ -35,9 +41,7 @@ ENDPOINT = "KAGGLE_API_ENDPOINT"
 
 def connect() -> Any:
     """The signed-in `KaggleApi`. Raises `Refused` without credentials, or when the server does not take them."""
-    found = credentials.source()
-    if found is None:
-        raise Refused("there are no Kaggle credentials on this machine", credentials.HOW)
+    found = credentials.needed()
     with _talk_to_stderr():
         _prepare()
         try:
@@ -81,31 +85,63 @@ def session_of(api: Any) -> Iterator[Any]:
         yield client
 
 
+def together(api: Any, questions: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """Ask several questions at once: `{"the quota": lambda client: client.kernels…}`.
+
+    An answer each, or the `SwathError` that came in its place: `LostConnection` also for one that takes too long.
+    """
+    if not questions:
+        return {}
+    with session_of(api) as client, ThreadPoolExecutor(max_workers=min(AT_ONCE, len(questions))) as pool:
+        http = client.http_client()
+        http._init_session()
+        for scheme in ("https://", "http://"):
+            http._session.mount(scheme, _timeout_adapter(QUESTION_SECONDS))
+        answers = pool.map(lambda item: _answer(client, *item), questions.items())
+        return dict(zip(questions, answers, strict=True))
+
+
+def _answer(client: Any, what: str, question: Callable[[Any], Any]) -> Any:
+    try:
+        with _worded(what):
+            return question(client)
+    except SwathError as error:
+        return error
+    except (LookupError, TypeError, AttributeError) as error:  # what the client makes of odd answers
+        return Failed(f"{what}: the Kaggle client cannot read the answer ({_short(error)})")
+
+
 @contextlib.contextmanager
 def translated(what: str, found: credentials.Source | None = None) -> Iterator[None]:
     """Turn the client's exceptions into ours, with the server's own words.
 
-    `Refused` for credentials, `LostConnection` when it is unknown whether the server acted, `Failed` for the rest.
+    `Refused` for credentials, `LostConnection` when it is unknown whether the server acted, `NotThere` for what the
+    server does not know or show, `Failed` for the rest.
     """
+    with _talk_to_stderr(), _worded(what, found):
+        yield
+
+
+@contextlib.contextmanager
+def _worded(what: str, found: credentials.Source | None = None) -> Iterator[None]:
     import requests
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-    with _talk_to_stderr():
-        try:
-            yield
-        except requests.HTTPError as error:
-            raise _from_answer(what, error, found or credentials.source()) from None
-        except json.JSONDecodeError:  # also requests' own, which is a RequestException
-            raise LostConnection(
-                f"{what}: Kaggle answered with something other than JSON (it throttles this way)"
-            ) from None
-        except requests.RequestException as error:
-            reason = getattr(error.args[0] if error.args else None, "reason", None)  # urllib3's own, behind requests'
-            if isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
-                raise Unreachable(f"{what}: Kaggle cannot be reached ({_short(reason)})", "go online") from None
-            raise LostConnection(f"{what}: the connection to Kaggle was lost ({_short(error)})", "try again") from None
-        except ValueError as error:  # the client's own checks of a kernel's metadata
-            raise Failed(f"{what}: {error}") from None
+    try:
+        yield
+    except requests.HTTPError as error:
+        raise _from_answer(what, error, found or credentials.source()) from None
+    except json.JSONDecodeError:  # also requests' own, which is a RequestException
+        raise LostConnection(
+            f"{what}: Kaggle answered with something other than JSON (it throttles this way)"
+        ) from None
+    except requests.RequestException as error:
+        reason = getattr(error.args[0] if error.args else None, "reason", None)  # urllib3's own, behind requests'
+        if isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
+            raise Unreachable(f"{what}: Kaggle cannot be reached ({_short(reason)})", "go online") from None
+        raise LostConnection(f"{what}: the connection to Kaggle was lost ({_short(error)})", "try again") from None
+    except ValueError as error:  # the client's own checks of a kernel's metadata
+        raise Failed(f"{what}: {error}") from None
 
 
 def _from_answer(what: str, error: Any, found: credentials.Source | None) -> SwathError:
@@ -120,7 +156,8 @@ def _from_answer(what: str, error: Any, found: credentials.Source | None) -> Swa
         )
     if code in (408, 429, 500, 502, 503, 504):
         return LostConnection(f"{what}: Kaggle is busy (HTTP {code}: {words})", "try again in a minute")
-    return Failed(f"{what}: Kaggle refused it (HTTP {code}): {words}")
+    kind = NotThere if code in (403, 404) else Failed
+    return kind(f"{what}: Kaggle refused it (HTTP {code}): {words}")
 
 
 def server_words(answer: Any) -> str:
@@ -150,7 +187,7 @@ def _prepare() -> None:
         fresh = self._session is None
         result = original(self)
         if fresh:
-            adapter = _timeout_adapter()
+            adapter = _timeout_adapter(READ_SECONDS)
             self._session.mount("https://", adapter)
             self._session.mount("http://", adapter)
         return result
@@ -158,13 +195,13 @@ def _prepare() -> None:
     http._init_session = with_timeouts
 
 
-def _timeout_adapter() -> Any:
+def _timeout_adapter(seconds: float) -> Any:
     from requests.adapters import HTTPAdapter
 
     class TimeoutAdapter(HTTPAdapter):
         def send(self, request, **options):
             asked.add(request.path_url.split("?")[0].rsplit("/", 1)[-1])
-            options["timeout"] = options.get("timeout") or (CONNECT_SECONDS, READ_SECONDS)
+            options["timeout"] = options.get("timeout") or (CONNECT_SECONDS, seconds)
             return super().send(request, **options)
 
     return TimeoutAdapter()

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lib.errors import Failed, Refused, SwathError
-from lib.launching import kaggle_log
+from lib.launching import kaggle_log, slots
 from lib.launching.client import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -82,7 +82,7 @@ class KaggleSession:
         except Failed as error:
             raise Refused(error.reason, error.hint) from None
         if answer.error:
-            kind = NoSlot if "session count" in answer.error else Refused
+            kind = NoSlot if slots.learn(self.owner, answer.error) else Refused
             raise kind(f"Kaggle refused the push: {answer.error}", _fix(answer.error))
         if not answer.url or not answer.version_number:
             return self._recorded(slug, LostConnection("Kaggle's answer to the push names no kernel"))
@@ -210,5 +210,5 @@ def _fix(error: str) -> str | None:
     if "quota" in error:
         return "wait for the weekly reset, or run without a GPU: --gpu none --on kaggle"
     if "session count" in error:
-        return "wait for one of your sessions to end, or stop one: python launch.py runs"
+        return "wait for one of your sessions to end: --wait-slot, or stop one: python launch.py runs"
     return None

@@ -29,6 +29,8 @@ Chain = Annotated[int, Option("--chain", min=1, metavar="N", help="Up to N sessi
 Resume = Annotated[str | None, Option("--resume", metavar="RUN", help="Go on with a run that stopped at its limit.")]
 Sweep = Annotated[Path | None, Option("--sweep", metavar="FILE.toml", help="A run for each trial.", parser=_path)]
 Retry = Annotated[bool, Option("--retry", help="With --sweep: try failed trials again.")]
+Force = Annotated[bool, Option("--force", help="Push even what the checks before it refuse.")]
+WaitSlot = Annotated[bool, Option("--wait-slot", help="Wait until a session of yours ends, if all slots are taken.")]
 Detach = Annotated[bool, Option("--detach", help="Push and return at once.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Write the folder, show the plan; no account, no network.")]
 AnyRun = Annotated[str | None, Argument(metavar="[RUN]", help="A run, or a part of its id. Default: the newest.")]

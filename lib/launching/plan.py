@@ -12,7 +12,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from lib.errors import UsageError
 from lib.folders import PROJECT, runs_folder
 from lib.launching import credentials
 from lib.launching.accelerators import Accelerator, accelerator
-from lib.launching.bundle import Bundle, pack
+from lib.launching.bundle import LIMIT, UTMOST, Bundle, next_session, pack
 from lib.launching.feasible import PLACES, SESSION_SECONDS, Place, at_home, check_data, check_network, check_timeout
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
@@ -42,6 +42,7 @@ class Request:
     recipe: Path | None = None
     internet: bool | None = None
     timeout: str | None = None
+    force: bool = False
     sessions: int = 1
 
 
@@ -60,9 +61,20 @@ class Plan:
     internet: bool
     timeout: int | None
     bundle: Bundle
+    run_id: str
     sessions: int = 1
     """How many sessions the run may take, one after another."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def limit(self) -> int | None:
+        """Seconds that a session may take: what was asked, else what the place gives."""
+        return self.timeout or (SESSION_SECONDS if self.place == "kaggle" else None)
+
+    def within(self, seconds: int) -> Plan:
+        """The same plan with sessions of this length, which the bundle and the place are both told."""
+        source = next_session(self.bundle.source, seconds, None)
+        return replace(self, timeout=seconds, bundle=replace(self.bundle, source=source))
 
 
 def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> Plan:
@@ -92,7 +104,8 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     timeout = check_timeout(request.timeout, place)
     limit = timeout or (SESSION_SECONDS if place == "kaggle" else None)
-    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit)
+    most = UTMOST if request.force else LIMIT
+    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most)
     return Plan(
         competition=competition,
         competition_file=competition_file,
@@ -106,6 +119,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         timeout=timeout,
         bundle=bundle,
         sessions=request.sessions,
+        run_id=new_id(competition.name),
         metadata=_metadata(request.kernel, competition, card, internet),
     )
 
@@ -114,7 +128,7 @@ def dry_run(plan: Plan) -> Path:
     """Write the exact folder that a push would send, and nothing else; returns it."""
     found = credentials.source()
     folder = runs_folder() / "dry-run" / "kernel"
-    write_kernel(plan, folder, new_id(plan.competition.name), found.owner if found else None)
+    write_kernel(plan, folder, plan.run_id, found.owner if found else None)
     return folder
 
 

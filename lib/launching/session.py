@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
-from lib.errors import Refused, SwathError
+from lib.errors import Failed, Refused, SwathError
 
 State = Literal["queued", "running", "complete", "failed", "stopped", "unknown"]
 
@@ -67,8 +67,12 @@ class Unreachable(LostConnection):
     """No connection came about at all, so the other side was asked nothing."""
 
 
+class NotThere(Failed):
+    """The other side has no such thing, or does not show it to this user: Kaggle does not tell the two apart."""
+
+
 class NoSlot(Refused):
-    """The place runs as many of the user's sessions as it allows; later it may take one more."""
+    """As many sessions run as the place allows at a time; nothing was started."""
 
 
 class Session(Protocol):

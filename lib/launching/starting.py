@@ -7,25 +7,25 @@ push(run, plan.timeout)          # the session has it
 from __future__ import annotations
 
 import shutil
+import time
 from typing import Any
 
 from lib import files
 from lib.errors import Refused, SwathError
 from lib.folders import runs_folder
 from lib.launching.attempts import change_last, session_of
+from lib.launching.follow import POLL_SECONDS
 from lib.launching.kaggle import KaggleSession
-from lib.launching.plan import Plan, describe, new_id, write_kernel
-from lib.launching.rehearsal import rehearse_model
+from lib.launching.plan import Plan, describe, write_kernel
 from lib.launching.runs import Run, now
+from lib.launching.session import KernelRef, NoSlot, Session
+from lib.launching.terminal import talk
 
 
 def prepare(plan: Plan) -> Run:
-    """Check what can be checked here, and make the run's folder, with exactly what will be pushed."""
-    owner = "local"
-    if plan.place == "kaggle":
-        owner = KaggleSession().owner
-        rehearse_model(plan)
-    run_id = new_id(plan.competition.name)
+    """Make the run's folder, with exactly what will be pushed."""
+    owner = KaggleSession().owner if plan.place == "kaggle" else "local"
+    run_id = plan.run_id
     attempt = new_attempt(f"{owner}/{run_id}")
     run = Run(runs_folder() / run_id)
     files.write(run.folder / "competition.toml", plan.competition_file.read_bytes())
@@ -40,11 +40,14 @@ def new_attempt(ref: str, log_start: int = 0) -> dict[str, Any]:
     return {"ref": ref, "version": None, "url": "", "status": "pushing", "started": now(), "log_start": log_start}
 
 
-def push(run: Run, timeout: int | None) -> None:
-    """Push a run's prepared session; of one that is refused nothing stays, and of a run that had no other neither."""
+def push(run: Run, timeout: int | None, wait_slot: bool = False) -> None:
+    """Push a run's prepared session; of one that is refused nothing stays, and of a run that had no other neither.
+
+    `wait_slot`: where Kaggle has no slot for it, wait and push again.
+    """
     session = session_of(run)
     try:
-        ref = session.push(run.kernel, timeout)
+        ref = _when_there_is_a_slot(run, session, timeout) if wait_slot else session.push(run.kernel, timeout)
     except Refused:
         take_back(run)
         raise
@@ -64,3 +67,20 @@ def take_back(run: Run) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     run.change("attempts", lambda attempts: attempts[:-1])
     run.update(status=run.read()["attempts"][-1]["status"])
+
+
+def _when_there_is_a_slot(run: Run, session: Session, timeout: int | None) -> KernelRef:
+    """Push until Kaggle has a slot: a push without one starts nothing. Ctrl-C between pushes leaves no folder."""
+    said = ""
+    while True:
+        try:
+            return session.push(run.kernel, timeout)
+        except NoSlot as full:
+            if full.reason != said:
+                talk(f"waiting: {full.reason} (Ctrl-C ends it; nothing was started)")
+                said = full.reason
+        try:
+            time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            take_back(run)
+            raise

@@ -19,9 +19,10 @@ from filelock import FileLock, Timeout
 from lib import files
 from lib.errors import Failed, Refused, UsageError
 from lib.folders import runs_folder
-from lib.launching import chain, flow, starting, trials
+from lib.launching import chain, flow, preflight, slots, starting, trials
 from lib.launching.attempts import was_pushed
 from lib.launching.follow import POLL_SECONDS
+from lib.launching.kaggle import KaggleSession
 from lib.launching.plan import Plan, Request, make_plan
 from lib.launching.rehearsal import rehearse_model
 from lib.launching.runs import Run
@@ -75,19 +76,22 @@ class Sweep:
         content["trials"][number] |= changes
         files.write_json(self.file, content)
 
-    def drive(self, tell: Tell, retry: bool = False, sleep: Callable[[float], None] = time.sleep) -> None:
+    def drive(
+        self, tell: Tell, retry: bool = False, force: bool = False, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         """Start and watch trials until all have ended; with `retry`, those that failed are started once more.
 
-        Raises `Refused` when a push is refused for another reason than a full house; what runs goes on.
+        What can be known before the first push is asked once, as for a single run; `force` overrides it. Raises `Refused` when a push is refused for another reason than a full house; what runs goes on.
         """
         try:
             with FileLock(self.folder / "lock", timeout=0):
                 self._check(retry)
+                limit = self._clear(force)
                 while any(row["state"] in (WAITING, RUNNING) for row in self.rows()):
                     for number, row in enumerate(self.rows()):
                         if row["state"] == RUNNING:
                             self._look(number, row, tell)
-                    self._fill(tell)
+                    self._fill(tell, limit)
                     if any(row["state"] == RUNNING for row in self.rows()):
                         sleep(HERE_SECONDS if self.plans[0].place == "local" else POLL_SECONDS)
         except Timeout:
@@ -104,20 +108,34 @@ class Sweep:
             if gone or (retry and row["state"] in ("failed", "stopped")):
                 self.set(number, run=None, state=WAITING, value=None)
 
-    def _fill(self, tell: Tell) -> None:
+    def _clear(self, force: bool) -> int | None:
+        """The checks before a push, when a trial waits and none runs yet; the limit that the week's hours leave."""
+        waiting = [plan for plan, row in zip(self.plans, self.rows(), strict=True) if row["state"] == WAITING]
+        if not waiting or any(row["state"] == RUNNING for row in self.rows()):
+            return None
+        return preflight.clear(waiting[0], force, wait_slot=True, count=waiting[0].sessions).timeout
+
+    def _fill(self, tell: Tell, limit: int | None) -> None:
         """Start waiting trials while there is room."""
-        slots = self.plans[0].accelerator.slots if self.plans[0].place == "kaggle" else 1
+        room = self._slots()
         for number, row in enumerate(self.rows()):
-            if sum(other["state"] == RUNNING for other in self.rows()) >= slots:
+            if sum(other["state"] == RUNNING for other in self.rows()) >= room:
                 return
             if row["state"] == WAITING:
                 try:
-                    self._start(number, tell)
+                    self._start(number, tell, limit)
                 except NoSlot:
                     return
 
-    def _start(self, number: int, tell: Tell) -> None:
-        plan = self.plans[number]
+    def _slots(self) -> int:
+        """How many sessions may run at a time."""
+        plan = self.plans[0]
+        if plan.place != "kaggle":
+            return 1
+        return slots.most("GPU" if plan.accelerator.is_gpu else "CPU", KaggleSession().owner)
+
+    def _start(self, number: int, tell: Tell, limit: int | None) -> None:
+        plan = self.plans[number] if limit is None else self.plans[number].within(limit)
         run = starting.prepare(plan)
         self.set(number, run=run.id, state=RUNNING)  # before the push: whoever finds it can ask for the kernel
         tell(f"{run.id}: {self.rows()[number]['trial']}")
@@ -140,7 +158,7 @@ class Sweep:
             outcome = flow.bring_home(run)
             if chain.goes_on(outcome, plan.sessions):
                 tell(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1}")
-                return chain.start_next(run)
+                return chain.start_next(run, wait_slot=False)
         except (LostConnection, NoSlot):
             return None
         except Failed as error:

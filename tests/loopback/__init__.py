@@ -15,6 +15,7 @@ exchange.py       one request and its answer; the shape of an error
 kernels.py        pushing, watching, listing and deleting kernels
 sessions.py       one version of a kernel and the process that runs it
 quotas.py         hours and slots
+datasets.py       data sets and models: there or not, READY or not
 mounts.py         data sources, and where they appear below /kaggle/input
 competitions.py   submissions and their scores
 signed_urls.py    downloads and uploads

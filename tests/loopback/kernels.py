@@ -23,6 +23,7 @@ from .sessions import Machine, Version
 MAX_SOURCE_BYTES = 1_000_000
 MIN_TITLE_LENGTH = 5
 PAGE_SIZE, MAX_PAGE_SIZE = 20, 200
+LEAN = ("id", "ref", "title", "author", "lastRunTime")
 OPTIONAL = frozenset({"isPrivate", "enableGpu", "enableTpu", "enableInternet"})
 
 Json = dict[str, Any]
@@ -58,7 +59,9 @@ class KernelsService:
             "GetKernelSessionStatus": self.status,
             "ListKernelSessionOutput": self.outputs,
             "GetKernelSessionLogsStream": self.logs,
-            "GetAcceleratorQuotaStatistics": lambda _: quotas.statistics(self.server.gpu_hours_left),
+            "GetAcceleratorQuotaStatistics": lambda _: quotas.statistics(
+                self.server.gpu_hours_left, self.server.gpu_hours_reserved
+            ),
         }
 
     def save_kernel(self, request: Json) -> Json:
@@ -102,14 +105,18 @@ class KernelsService:
         return {"metadata": self._metadata(kernel, version), "blob": without_defaults(blob)}
 
     def list_kernels(self, request: Json) -> Json:
-        """The owner's kernels, newest first, narrowed by `search` in the title and by `user`."""
+        """The owner's kernels, newest first or by their last run, narrowed by `search` in the title and by `user`."""
         mine = request.get("user") in (None, "", self.server.owner)
         words = request.get("search", "").lower()
         found = [kernel for kernel in self.server.kernels.values() if mine and words in kernel.title.lower()]
         size = request.get("pageSize") or PAGE_SIZE
         start = (max(1, request.get("page") or 1) - 1) * size
-        page = sorted(found, key=lambda kernel: -kernel.id)[start : start + size]
-        return without_defaults({"kernels": [self._metadata(kernel, kernel.latest) for kernel in page]})
+        by_run = request.get("sortBy") == "DATE_RUN"
+        found.sort(key=lambda kernel: kernel.latest.asked if by_run else kernel.id, reverse=True)
+        page = [self._metadata(kernel, kernel.latest) for kernel in found[start : start + size]]
+        if self.server.lean_listing:
+            page = [{name: shown[name] for name in LEAN if name in shown} for shown in page]
+        return without_defaults({"kernels": page})
 
     def delete_kernel(self, request: Json) -> Json:
         """Stop its sessions and forget the kernel, its versions and their outputs."""
@@ -212,6 +219,7 @@ class KernelsService:
             "title": kernel.title,
             "author": self.server.owner,
             "slug": kernel.slug,
+            "lastRunTime": version.asked.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "language": sent.get("language"),
             "kernelType": sent.get("kernelType"),
             "isPrivate": sent.get("isPrivate", True),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import datasets
+
 INVALID = {
     "datasetDataSources": "invalidDatasetSources",
     "competitionDataSources": "invalidCompetitionSources",
@@ -65,7 +67,8 @@ def _find(server: Any, kind: str, source: str) -> _Mount | None:
     match kind, source.split("/"):
         case "datasetDataSources", [owner, slug, *_]:
             target = server.datasets.get(f"{owner}/{slug}")
-            return target and _Mount(f"datasets/{owner}/{slug}", slug, target)
+            ready = datasets.state(server, f"{owner}/{slug}") == datasets.READY
+            return target and _Mount(f"datasets/{owner}/{slug}", slug, target if ready else None)
         case "competitionDataSources", [slug]:
             competition = server.competitions.get(slug)
             if competition is None or not competition.user_has_entered:

@@ -2,8 +2,9 @@
 
     server.gpu_hours_left = 0    # "Maximum weekly GPU quota of 30.00 hours reached."
     server.gpu_slots = 1         # "Maximum batch GPU session count of 1 reached." while one is going
+    server.gpu_hours_reserved    # hours of what is left that running sessions have spoken for
 
-are what the next push to a GPU is told, with HTTP 200.
+The refusals are what the next push to a GPU is told, with HTTP 200.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ def refusal(server: Any, accelerator: str) -> str:
     return ""
 
 
-def statistics(gpu_hours_left: float) -> dict[str, Any]:
+def statistics(gpu_hours_left: float, gpu_hours_reserved: float = 0.0) -> dict[str, Any]:
     """The answer of GetAcceleratorQuotaStatistics; the week ends on Saturday at midnight UTC.
 
     The durations are written out here because the client's own serializer drops whole days.
@@ -33,11 +34,12 @@ def statistics(gpu_hours_left: float) -> dict[str, Any]:
     refresh = today + timedelta(days=(4 - today.weekday()) % 7 + 1)
     return {
         "quotaRefreshTime": refresh.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "gpuQuota": _quota(GPU_HOURS - gpu_hours_left, GPU_HOURS),
+        "gpuQuota": _quota(GPU_HOURS - gpu_hours_left, GPU_HOURS, gpu_hours_reserved),
         "tpuQuota": _quota(0, TPU_HOURS),
     }
 
 
-def _quota(used: float, allowed: float) -> dict[str, str]:
+def _quota(used: float, allowed: float, reserved: float = 0.0) -> dict[str, str]:
+    """A session may go on for what is allowed, less what is used, less what is reserved."""
     seconds = {"timeUsed": f"{used * 3600:.3f}s", "totalTimeAllowed": f"{allowed * 3600:.0f}s"}
-    return {"timeReserved": "0s", **seconds}
+    return {"timeReserved": f"{reserved * 3600:.0f}s", **seconds}

@@ -13,12 +13,14 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from .competitions import Competition, CompetitionsService, Submission
+from .datasets import DatasetsService, ModelsService
 from .exchange import Answer, Exchange, Refused, Request, json_answer, without_defaults
 from .faults import Faults
 from .kernels import Kernel, KernelsService
@@ -46,6 +48,7 @@ class KaggleServer:
 
         # What exists, by the name a kernel's metadata gives it.
         self.datasets: dict[str, Path] = {}
+        self.dataset_states: dict[str, list[str]] = {}
         self.models: dict[str, Path] = {}
         self.competitions: dict[str, Competition] = {}
         self.tags: set[str] = set(DEFAULT_TAGS)
@@ -55,16 +58,22 @@ class KaggleServer:
         self.submissions: list[Submission] = []
         self.requests: list[tuple[str, dict[str, Any] | None]] = []
 
-        # How sessions run. env is added to a clean environment; a log record takes at most record_bytes.
+        # How sessions run. env is added to a clean environment; a log record takes at most record_bytes; a lean
+        # listing of kernels does not tell their versions and machines.
         self.env: dict[str, str] = {}
         self.queue_seconds = 0.0
         self.record_bytes = 65536
         self.gpu_hours_left = GPU_HOURS
+        self.gpu_hours_reserved = 0.0
         self.gpu_slots, self.cpu_slots = 2, 5
+        self.lean_listing = False
 
         # How submissions are scored: questions answered 404, then PENDING, before the score.
         self.submission_lag = 0
         self.scoring_polls = 1
+
+        self.clock_ahead = 0.0
+        """Seconds; seen in the Date header of every answer."""
 
         self.closing = threading.Event()
         self._lock = threading.RLock()
@@ -75,7 +84,8 @@ class KaggleServer:
         self._methods = {
             "kernels.KernelsApiService": self.kernel_service.methods(),
             "competitions.CompetitionApiService": CompetitionsService(self).methods(),
-            "datasets.DatasetApiService": {"GetDatasetStatus": self._dataset_status},
+            "datasets.DatasetApiService": DatasetsService(self).methods(),
+            "models.ModelApiService": ModelsService(self).methods(),
             "security.OAuthService": {"IntrospectToken": self._introspect},
         }
         routes = {method for methods in self._methods.values() for method in methods}
@@ -153,12 +163,6 @@ class KaggleServer:
         active = request.get("token") == self.token
         return without_defaults({"active": active, "username": self.owner if active else ""})
 
-    def _dataset_status(self, request: dict[str, Any]) -> dict[str, Any]:
-        name = f"{request.get('ownerSlug')}/{request.get('datasetSlug')}"
-        if name not in self.datasets:
-            raise Refused(404, f"Dataset {name} was not found.")
-        return {"status": "READY"}
-
 
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
@@ -223,6 +227,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(chunks)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((timestamp or time.time()) + self.server.kaggle.clock_ahead)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: `KaggleServer.requests` is the log."""

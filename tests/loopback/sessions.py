@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,6 +46,7 @@ class Version:
     def __init__(self, number: int, metadata: dict[str, Any], text: str, folder: Path, sources: Sources):
         self.number, self.metadata, self.text, self.folder = number, metadata, text, folder
         self.sources = sources
+        self.asked = datetime.now(UTC)
         self.status = "NEW_SCRIPT"
         self.failure_message = ""
         self.span = (float("inf"), float("inf"))
