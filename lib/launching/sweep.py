@@ -81,7 +81,8 @@ class Sweep:
     ) -> None:
         """Start and watch trials until all have ended; with `retry`, those that failed are started once more.
 
-        What can be known before the first push is asked once, as for a single run; `force` overrides it. Raises `Refused` when a push is refused for another reason than a full house; what runs goes on.
+        What can be known before the first push is asked once, as for a single run; `force` overrides it. Raises
+        `Refused` when a push is refused for another reason than a full house; what runs goes on.
         """
         try:
             with FileLock(self.folder / "lock", timeout=0):

@@ -45,10 +45,9 @@ def quota_check(plan: Plan, fits: Plan, found: Account, count: int) -> Check:
     if quota.left < (60 if plan.timeout else SHORTEST):
         reason = f"this week's GPU hours are used up: {left}"
         return Check("quota", "fail", words, reason, NO_HOURS)
-    if plan.timeout is not None and worst > quota.left:
-        most = _whole_minutes(quota.left / count)
-        asked = f"--timeout {durations.spell(plan.timeout)}{f' in each of {count} sessions' if count > 1 else ''}"
-        reason = f"{asked} is more than this week's GPU hours: {left}"
+    if plan.timeout is not None and plan.timeout > quota.left:  # a chain's later sessions may fall into another week
+        most = _whole_minutes(quota.left)
+        reason = f"--timeout {durations.spell(plan.timeout)} is more than this week's GPU hours: {left}"
         fix = f"--timeout {durations.spell(most).removesuffix('00s')}" if most else NO_HOURS
         return Check("quota", "fail", words, reason, fix)
     if worst > quota.left:
