@@ -44,12 +44,13 @@ def launch(
     """Start a run."""
     if context.invoked_subcommand:
         return refuse_misplaced(context)
-    from lib.launching import plan_report, report
+    from lib.launching import plan_report, report, weights
     from lib.launching.plan import Request, dry_run, make_plan
 
     request = Request(competition, kernel, on, gpu, data, tuple(settings or ()), recipe, internet, timeout)
     plan = make_plan(request)
     if dry:
+        plan = weights.foresee(plan)
         folder = dry_run(plan)
         say(plan_report.plan_document(plan, folder), as_json, plan_report.plan_lines(plan, folder))
         next_step("the same command without --dry-run")

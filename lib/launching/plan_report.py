@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import files
-from lib.launching import durations
+from lib.launching import durations, weights
 from lib.launching.plan import Plan, describe
 from lib.launching.terminal import talk
 
@@ -19,6 +19,7 @@ def plan_document(plan: Plan, folder: Path) -> dict[str, Any]:
         "folder": str(folder),
         "metadata": dict(plan.metadata),
         "recipe_origins": dict(plan.origins),
+        "uploads": weights.upload_of(plan),
     }
 
 
@@ -31,6 +32,7 @@ def plan_lines(plan: Plan, folder: Path) -> list[str]:
         ["internet", "on, for pretrained weights" if plan.internet and plan.recipe.needs_hub else _on(plan.internet)],
         ["time limit", durations.spell(plan.timeout) if plan.timeout else "the place's own"],
         ["sources", ", ".join([*plan.metadata["dataset_sources"], *plan.metadata["competition_sources"]]) or "none"],
+        ["uploads", weights.upload_line(plan)],
         [
             "model",
             f"{plan.recipe.model.architecture} on {plan.recipe.model.encoder}, weights {plan.recipe.model.weights}",

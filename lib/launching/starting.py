@@ -12,6 +12,7 @@ from typing import Any
 from lib import files
 from lib.errors import Refused, SwathError
 from lib.folders import runs_folder
+from lib.launching import weights
 from lib.launching.attempts import change_last, session_of
 from lib.launching.kaggle import KaggleSession
 from lib.launching.plan import Plan, describe, new_id, write_kernel
@@ -25,6 +26,7 @@ def prepare(plan: Plan) -> Run:
     if plan.place == "kaggle":
         owner = KaggleSession().owner
         rehearse_model(plan)
+        plan = weights.attach(plan)
     run_id = new_id(plan.competition.name)
     attempt = new_attempt(f"{owner}/{run_id}")
     run = Run(runs_folder() / run_id)

@@ -16,6 +16,7 @@ kernels.py        pushing, watching, listing and deleting kernels
 sessions.py       one version of a kernel and the process that runs it
 quotas.py         hours and slots
 mounts.py         data sources, and where they appear below /kaggle/input
+datasets.py       private data sets: uploaded, made, READY after a while
 competitions.py   submissions and their scores
 signed_urls.py    downloads and uploads
 faults.py         misbehaviour on command
@@ -27,6 +28,7 @@ from .faults import (
     EMPTY,
     UNKNOWN_STATUS,
     CutLog,
+    CutUpload,
     Expired,
     Faults,
     HtmlPage,
@@ -46,6 +48,7 @@ __all__ = [
     "UNKNOWN_STATUS",
     "Competition",
     "CutLog",
+    "CutUpload",
     "Expired",
     "Faults",
     "HtmlPage",

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .competitions import Competition, CompetitionsService, Submission
+from .datasets import DatasetsService
 from .exchange import Answer, Exchange, Refused, Request, json_answer, without_defaults
 from .faults import Faults
 from .kernels import Kernel, KernelsService
@@ -66,16 +67,22 @@ class KaggleServer:
         self.submission_lag = 0
         self.scoring_polls = 1
 
+        # How data sets are processed: questions answered before they are READY (or what they end as).
+        self.dataset_polls = 1
+        self.dataset_end = "READY"
+
         self.closing = threading.Event()
         self._lock = threading.RLock()
         self._listener = _Listener(self)
         self.url = f"http://127.0.0.1:{self._listener.server_port}"
         self.urls = SignedUrls(self.url, self.folder / ".uploads")
         self.kernel_service = KernelsService(self)
+        self.dataset_service = DatasetsService(self)
         self._methods = {
             "kernels.KernelsApiService": self.kernel_service.methods(),
             "competitions.CompetitionApiService": CompetitionsService(self).methods(),
-            "datasets.DatasetApiService": {"GetDatasetStatus": self._dataset_status},
+            "datasets.DatasetApiService": self.dataset_service.methods(),
+            "blobs.BlobApiService": {"StartBlobUpload": self.dataset_service.start_upload},
             "security.OAuthService": {"IntrospectToken": self._introspect},
         }
         routes = {method for methods in self._methods.values() for method in methods}
@@ -118,7 +125,7 @@ class KaggleServer:
             case "GET", ["download", token, *_]:
                 return self.urls.download(token, request.headers)
             case "PUT", ["upload", token]:
-                return self.urls.upload(token, request.body)
+                return self.urls.upload(token, request.body, request.headers)
             case "GET", ["v1", "kernels", "logs", "stream", owner, slug]:
                 self._authenticate(request)
                 label = request.query.get("versionLabel")
@@ -152,12 +159,6 @@ class KaggleServer:
     def _introspect(self, request: dict[str, Any]) -> dict[str, Any]:
         active = request.get("token") == self.token
         return without_defaults({"active": active, "username": self.owner if active else ""})
-
-    def _dataset_status(self, request: dict[str, Any]) -> dict[str, Any]:
-        name = f"{request.get('ownerSlug')}/{request.get('datasetSlug')}"
-        if name not in self.datasets:
-            raise Refused(404, f"Dataset {name} was not found.")
-        return {"status": "READY"}
 
 
 class _Listener(ThreadingHTTPServer):

@@ -1,0 +1,175 @@
+"""Pretrained weights for a session without internet, a checkpoint of this machine: a private data set, made once."""
+
+import hashlib
+import json
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+from slugify import slugify
+
+from lib import files
+from lib.brought import brought_weights
+from lib.errors import DataError, Failed
+from lib.models import build, checkpoint
+from lib.recipe import ModelRecipe, resolve
+from tests.conftest import ON_T4, WITHOUT_GPU, only, program_in
+from tests.loopback.quick_kernel import quick_python
+
+ENCODER = "mobilenetv3_small_050"
+VALIDATE = ("--set", "train.epochs=0", *WITHOUT_GPU)
+OFFLINE = (*ON_T4, "--no-internet", "--set", f"model.encoder={ENCODER}", "--set", "model.weights=imagenet", *VALIDATE)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """A Hugging Face cache that holds one encoder's weights, random ones; the weights by their names."""
+    torch.manual_seed(3)
+    model = timm.create_model(ENCODER, pretrained=False)
+    folder = tmp_path_factory.mktemp("hub")
+    repository = folder / f"models--{model.pretrained_cfg['hf_hub_id'].replace('/', '--')}"
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    files.write(repository / "refs" / "main", revision)
+    snapshot = repository / "snapshots" / revision
+    snapshot.mkdir(parents=True)
+    save_file(model.state_dict(), snapshot / "model.safetensors")
+    return folder, model.state_dict()
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """A cache folder for these tests together: weights are got from the hub once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def offline(server, tmp_path, own_cache, hub):
+    """A program on a machine whose hub is `hub` and nothing else; sessions have no hub at all."""
+    server.env |= {"SWATH_CACHE": str(own_cache), "HF_HUB_OFFLINE": "1"}
+    environment = {"HF_HUB_CACHE": str(hub[0]), "HF_HUB_OFFLINE": "1", "SWATH_POLL_SECONDS": "0.05"}
+    return program_in(tmp_path, own_cache, **server.client_env(tmp_path / "home"), **environment)
+
+
+def test_a_session_without_internet_starts_from_the_very_weights_of_the_hub(server, offline, hub):
+    planned = offline.json(*OFFLINE, "--dry-run")
+    assert planned["uploads"] == {"what": f"the pretrained weights of {ENCODER}", "dataset": None, "bytes": None}
+    assert "not asked: bytes and name" in offline(*OFFLINE, "--dry-run").stdout
+
+    done = offline(*OFFLINE, "--json")
+    run = json.loads(done.stdout)
+    name, made = next(iter(server.dataset_service.made.items()))
+    assert name.startswith("tester/swath-weights-mobilenetv3-small-050-")
+    assert slugify(made.title) == name.split("/")[1]
+    assert made.private is True
+    assert made.files == ["encoder.safetensors"]
+    assert f"waiting until the private data set {name} is READY" in done.stderr
+    assert run["weights"]["dataset"] == name
+    assert run["weights"]["file"] == "encoder.safetensors"
+    assert run["weights"]["sha256"] == files.sha256(server.datasets[name] / "encoder.safetensors")
+
+    version = only(server.kernels).latest
+    assert version.metadata["enableInternet"] is False
+    assert version.metadata["datasetDataSources"] == [name]
+    result = load_file(offline.runs / run["id"] / "outputs" / "checkpoints" / "best.safetensors")
+    loaded = {key.removeprefix("net.encoder.model."): value for key, value in result.items() if ".encoder." in key}
+    assert len(loaded) > 200
+    assert all(torch.equal(value, hub[1][key]) for key, value in loaded.items())
+
+    # Once: a second launch uploads nothing; its dry run knows all of it.
+    server.python = quick_python(offline.folder)
+    server.requests.clear()
+    again = offline.json(*OFFLINE, "--detach")
+    assert again["weights"] == run["weights"]
+    assert not [method for method, _ in server.requests if method.startswith(("StartBlob", "/upload", "CreateData"))]
+    assert server.count("GetDatasetStatus") == 1
+    planned = offline.json(*OFFLINE, "--dry-run", KAGGLE_API_ENDPOINT="http://127.0.0.1:9")
+    assert planned["uploads"]["dataset"] == name.split("/")[1]
+    assert planned["uploads"]["bytes"] == (server.datasets[name] / "encoder.safetensors").stat().st_size
+
+
+def test_weights_that_cannot_be_had_here_are_refused_before_the_push(server, offline):
+    other = (*OFFLINE, "--set", "model.encoder=mobilenetv3_small_075")
+    done = offline(*other, code=3)
+    assert "the pretrained weights of mobilenetv3_small_075 did not load" in done.stderr
+    for way_out in ("go online", "--internet", "--set model.weights=none"):
+        assert way_out in done.stderr
+    assert not list(offline.runs.glob("*"))
+    assert not server.kernels
+    assert server.count("StartBlobUpload") == 0
+
+
+def own(path):
+    model = ("--set", f"model.encoder={ENCODER}", "--set", f"model.weights={path}", *VALIDATE)
+    return ("launch.py", "--gpu", "t4x2", "-c", "sample", "--internet", *model)
+
+
+def test_a_checkpoint_of_this_machine_goes_along(server, offline, competition, tmp_path):
+    path = tmp_path / "my best.safetensors"
+    recipe = resolve([("own", {**competition.recipe, "model.encoder": ENCODER, "model.weights": "none"})])[0]
+    checkpoint.save(path, build(recipe.model, len(competition.classes)), competition, recipe, score=0.5, epoch=1)
+    assert (
+        "do not fit the model"
+        in offline(
+            *own(path), "--set", "model.architecture=linknet", "--set", "model.decoder_channels=auto", code=3
+        ).stderr
+    )
+    assert server.count("StartBlobUpload") == 0
+
+    server.layout = "old"
+    run = offline.json(*own(path))
+    assert run["weights"]["file"] == "checkpoint.safetensors"
+    assert run["weights"]["sha256"] == files.sha256(path)
+    assert only(server.kernels).latest.metadata["enableInternet"] is True
+    result = load_file(offline.runs / run["id"] / "outputs" / "checkpoints" / "best.safetensors")
+    assert all(torch.equal(value, result[key]) for key, value in load_file(path).items())
+
+
+@pytest.fixture
+def brought(tmp_path, monkeypatch):
+    """A session that was told of weights; puts them somewhere below its inputs."""
+
+    def put(place, content=b"weights"):
+        about = {"dataset": "me/swath-weights-a", "file": "encoder.safetensors"}
+        monkeypatch.setenv("SWATH_WEIGHTS", json.dumps(about | {"sha256": hashlib.sha256(b"weights").hexdigest()}))
+        files.write(tmp_path / place / "encoder.safetensors", content)
+        return tmp_path
+
+    return put
+
+
+@pytest.mark.parametrize(
+    "place", ["datasets/me/swath-weights-a", "swath-weights-a", "data/of/somebody/me/swath-weights-a"]
+)
+def test_weights_are_found_wherever_they_are_mounted(brought, place):
+    inputs = brought(place)
+    brought("datasets/me/another", b"other weights")
+    assert brought_weights(inputs) == inputs / place / "encoder.safetensors"
+
+
+def test_weights_that_are_missing_or_others_are_an_error_never_random(brought, monkeypatch):
+    inputs = brought("datasets/me/another")
+    with pytest.raises(DataError, match=r"not mounted under .*there is: .*datasets/me/another"):
+        brought_weights(inputs)
+    inputs = brought("swath-weights-a", b"weightz")
+    with pytest.raises(DataError, match="its SHA-256 is another"):
+        brought_weights(inputs)
+    monkeypatch.setenv("SWATH_WEIGHTS", "")
+    assert brought_weights(inputs) is None
+
+
+def test_an_encoder_file_must_fit_in_every_weight(tmp_path, hub):
+    recipe = ModelRecipe(encoder=ENCODER, weights="imagenet")
+    whole = {f"model.{key}": value for key, value in hub[1].items() if "classifier" not in key}
+    kept = build(recipe, 2, pretrained=False).net.encoder.state_dict().keys()
+    whole = {key: value for key, value in whole.items() if key in kept}
+    save_file(whole, tmp_path / "whole.safetensors")
+    filled = build(recipe, 2, encoder=tmp_path / "whole.safetensors").net.encoder.state_dict()
+    assert all(torch.equal(whole[key], filled[key]) for key in filled)
+    del whole["model.conv_stem.weight"]
+    save_file(whole, tmp_path / "less.safetensors")
+    with pytest.raises(Failed, match="do not fit the encoder"):
+        build(recipe, 2, encoder=tmp_path / "less.safetensors")
+    (tmp_path / "damaged.safetensors").write_bytes(b"damaged")
+    with pytest.raises(Failed, match="does not hold readable weights"):
+        build(recipe, 2, encoder=tmp_path / "damaged.safetensors")
