@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from unittest.mock import ANY
 
 import pytest
 import timm
@@ -15,6 +16,7 @@ from lib.errors import DataError, Failed
 from lib.models import build, checkpoint
 from lib.recipe import ModelRecipe, resolve
 from tests.conftest import ON_T4, WITHOUT_GPU, only, program_in
+from tests.loopback import Refuse
 from tests.loopback.quick_kernel import quick_python
 
 ENCODER = "mobilenetv3_small_050"
@@ -56,6 +58,11 @@ def test_a_session_without_internet_starts_from_the_very_weights_of_the_hub(serv
     assert planned["uploads"] == {"what": f"the pretrained weights of {ENCODER}", "dataset": None, "bytes": None}
     assert "not asked: bytes and name" in offline(*OFFLINE, "--dry-run").stdout
 
+    server.faults.add("CreateDataset", Refuse(400, "You have exceeded your private dataset quota."))
+    assert "exceeded your private dataset quota" in offline(*OFFLINE, code=3).stderr
+    assert not server.kernels
+    assert not list(offline.runs.glob("2*"))
+
     done = offline(*OFFLINE, "--json")
     run = json.loads(done.stdout)
     name, made = next(iter(server.dataset_service.made.items()))
@@ -83,9 +90,13 @@ def test_a_session_without_internet_starts_from_the_very_weights_of_the_hub(serv
     assert again["weights"] == run["weights"]
     assert not [method for method, _ in server.requests if method.startswith(("StartBlob", "/upload", "CreateData"))]
     assert server.count("GetDatasetStatus") == 1
-    planned = offline.json(*OFFLINE, "--dry-run", KAGGLE_API_ENDPOINT="http://127.0.0.1:9")
-    assert planned["uploads"]["dataset"] == name.split("/")[1]
-    assert planned["uploads"]["bytes"] == (server.datasets[name] / "encoder.safetensors").stat().st_size
+    known = {"KAGGLE_API_TOKEN": "", "KAGGLE_USERNAME": "tester", "KAGGLE_KEY": "k"}
+    planned = offline.json(*OFFLINE, "--dry-run", KAGGLE_API_ENDPOINT="http://127.0.0.1:9", **known)
+    size = (server.datasets[name] / "encoder.safetensors").stat().st_size
+    assert planned["uploads"] == {"what": ANY, "dataset": name.split("/")[1], "bytes": size}
+    assert planned["weights"] == run["weights"]
+    assert planned["metadata"]["dataset_sources"] == [name]
+    assert (offline.runs / "dry-run" / "kernel" / "kernel.py").read_text() == version.text
 
 
 def test_weights_that_cannot_be_had_here_are_refused_before_the_push(server, offline):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from lib import files
-from lib.errors import Failed, Refused, UsageError
+from lib.errors import Refused, UsageError
 from lib.folders import PROJECT, cache_folder
 from lib.launching.plan import Plan
 from lib.recipe import Recipe
@@ -36,12 +37,11 @@ def in_models(words: list[str], recipe: Recipe) -> None:
     done = subprocess.run(command, input=recipe.model_dump_json(), cwd=PROJECT, capture_output=True, text=True)
     if not done.returncode:
         return
-    _, ours, said = done.stderr.strip().rpartition("error: ")
-    reason, _, hint = said.partition("\n  next: ")
-    if done.returncode == UsageError.exit_code:
-        raise UsageError(reason, hint or None)
-    if done.returncode == Failed.exit_code and ours and "Traceback" not in done.stderr:
-        raise Refused(reason, hint or None)
+    ours = re.search(r"^error: (.*)", done.stderr, re.MULTILINE | re.DOTALL)
+    if ours:
+        reason, _, hint = ours[1].strip().partition("\n  next: ")
+        kind = UsageError if done.returncode == UsageError.exit_code else Refused
+        raise kind(reason, hint or None)
     last = (done.stderr.strip().splitlines() or ["no word"])[-1]
     raise Refused(f"the model could not be built here, so it was not sent: {last}", "pip install -r requirements.txt")
 

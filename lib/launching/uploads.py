@@ -54,31 +54,31 @@ def upload(path: Path, name: str, memory: Path, sleep: Sleep = time.sleep) -> st
     """
     size = path.stat().st_size
     begun = _recall(memory)
-    is_fresh = begun is None
-    begun = begun or _begin(path, name, memory)
-    most, tries, arrived = -1, 0, 0
+    is_fresh, most, tries, arrived = False, -1, 0, 0
     with _bar(name, size) as bar:
-        while True:
+        while tries <= TRIES:
             try:
+                if begun is None:
+                    begun, is_fresh = _begin(path, name, memory), True
                 arrived = 0 if is_fresh else _arrived(begun.url, size)
                 is_fresh = False
                 if arrived < size or not size:
                     bar.update(bar.task_ids[0], completed=arrived)
                     _put(begun.url, path, arrived, size, bar)
                 return begun.token
-            except Expired:
-                memory.unlink(missing_ok=True)
-                begun, is_fresh, tries = _begin(path, name, memory), True, tries + 1
-                lost = LostConnection("the upload's address expired")
+            except Failed:
+                memory.unlink(missing_ok=True)  # the next launch begins anew
+                raise
             except LostConnection as error:
-                tries, most = (1, arrived) if arrived > most else (tries + 1, most)
                 lost = error
+                if isinstance(error, Expired):
+                    begun = None
+                tries, most = (1, arrived) if arrived > most else (tries + 1, most)
                 sleep(min(POLL_SECONDS, 2.0**tries))
-            if tries > TRIES:
-                raise Failed(
-                    f"the upload of {name} broke off at {arrived:,} of {size:,} bytes: {lost.reason}",
-                    "the same command goes on from there",
-                )
+    raise Failed(
+        f"the upload of {name} broke off at {arrived:,} of {size:,} bytes: {lost.reason}",
+        "the same command goes on from there",
+    )
 
 
 def _recall(memory: Path) -> Begun | None:

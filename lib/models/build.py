@@ -16,8 +16,8 @@ from lib.recipe import ModelRecipe
 from lib.validation import closest
 
 OFFLINE = (
-    "on Kaggle, launch with --internet (a session has it only on accounts with a verified phone); "
-    "or start from random weights with --set model.weights=none"
+    "on Kaggle, launch with --no-internet, which sends the weights along (a session has internet only on accounts with "
+    "a verified phone); or start from random weights with --set model.weights=none"
 )
 
 
