@@ -4,6 +4,7 @@ import hashlib
 import json
 from unittest.mock import ANY
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -12,16 +13,31 @@ from slugify import slugify
 
 from lib import files
 from lib.brought import brought_weights
+from lib.competitions import parse
 from lib.errors import DataError, Failed
 from lib.models import build, checkpoint
-from lib.recipe import ModelRecipe, resolve
-from tests.conftest import ON_T4, WITHOUT_GPU, only, program_in
+from lib.models.__main__ import try_out
+from lib.rasters import encode_png
+from lib.recipe import ModelRecipe, Recipe
+from tests.conftest import only, program_in
 from tests.loopback import Refuse
 from tests.loopback.quick_kernel import quick_python
 
 ENCODER = "mobilenetv3_small_050"
-VALIDATE = ("--set", "train.epochs=0", *WITHOUT_GPU)
-OFFLINE = (*ON_T4, "--no-internet", "--set", f"model.encoder={ENCODER}", "--set", "model.weights=imagenet", *VALIDATE)
+TOML = """
+name = "field"
+[kaggle]
+datasets = ["me/field"]
+[data.train]
+images = "images/{id}.png"
+masks = "masks/{id}.png"
+[[classes]]
+name = "soil"
+[[classes]]
+name = "crop"
+[submission.zip]
+pixels = "index"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +62,19 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture
+def field(server, tmp_path):
+    """The words that push a validation of its weights, on a few small images."""
+    for number in range(4):
+        files.write(tmp_path / "field" / "images" / f"{number}.png", encode_png(np.full((64, 64, 3), number, np.uint8)))
+        files.write(tmp_path / "field" / "masks" / f"{number}.png", encode_png(np.eye(64, dtype=np.uint8)))
+    server.datasets["me/field"] = tmp_path / "field"
+    (tmp_path / "field.toml").write_text(TOML)
+    settings = ("train.epochs=0", "train.device=cpu", f"model.encoder={ENCODER}")
+    words = [word for setting in settings for word in ("--set", setting)]
+    return ("launch.py", "--gpu", "t4x2", "-c", tmp_path / "field.toml", *words)
+
+
+@pytest.fixture
 def offline(server, tmp_path, own_cache, hub):
     """A program on a machine whose hub is `hub` and nothing else; sessions have no hub at all."""
     server.env |= {"SWATH_CACHE": str(own_cache), "HF_HUB_OFFLINE": "1"}
@@ -53,17 +82,28 @@ def offline(server, tmp_path, own_cache, hub):
     return program_in(tmp_path, own_cache, **server.client_env(tmp_path / "home"), **environment)
 
 
-def test_a_session_without_internet_starts_from_the_very_weights_of_the_hub(server, offline, hub):
-    planned = offline.json(*OFFLINE, "--dry-run")
+def test_weights_that_cannot_be_had_here_are_refused_before_the_push(server, offline, field, tmp_path):
+    done = offline(*field, "--no-internet", code=3, HF_HUB_CACHE=str(tmp_path / "empty"))
+    assert f"the pretrained weights of {ENCODER} did not load" in done.stderr
+    for way_out in ("go online", "--internet", "--set model.weights=none"):
+        assert way_out in done.stderr
+    assert not list(offline.runs.glob("*"))
+    assert not server.kernels
+    assert server.count("StartBlobUpload") == 0
+
+
+def test_a_session_without_internet_starts_from_the_very_weights_of_the_hub(server, offline, hub, field):
+    words = (*field, "--no-internet")
+    planned = offline.json(*words, "--dry-run")
     assert planned["uploads"] == {"what": f"the pretrained weights of {ENCODER}", "dataset": None, "bytes": None}
-    assert "not asked: bytes and name" in offline(*OFFLINE, "--dry-run").stdout
+    assert "not asked: bytes and name" in offline(*words, "--dry-run").stdout
 
     server.faults.add("CreateDataset", Refuse(400, "You have exceeded your private dataset quota."))
-    assert "exceeded your private dataset quota" in offline(*OFFLINE, code=3).stderr
+    assert "exceeded your private dataset quota" in offline(*words, code=3).stderr
     assert not server.kernels
     assert not list(offline.runs.glob("2*"))
 
-    done = offline(*OFFLINE, "--json")
+    done = offline(*words, "--json")
     run = json.loads(done.stdout)
     name, made = next(iter(server.dataset_service.made.items()))
     assert name.startswith("tester/swath-weights-mobilenetv3-small-050-")
@@ -77,7 +117,7 @@ def test_a_session_without_internet_starts_from_the_very_weights_of_the_hub(serv
 
     version = only(server.kernels).latest
     assert version.metadata["enableInternet"] is False
-    assert version.metadata["datasetDataSources"] == [name]
+    assert version.metadata["datasetDataSources"] == ["me/field", name]
     result = load_file(offline.runs / run["id"] / "outputs" / "checkpoints" / "best.safetensors")
     loaded = {key.removeprefix("net.encoder.model."): value for key, value in result.items() if ".encoder." in key}
     assert len(loaded) > 200
@@ -86,49 +126,29 @@ def test_a_session_without_internet_starts_from_the_very_weights_of_the_hub(serv
     # Once: a second launch uploads nothing; its dry run knows all of it.
     server.python = quick_python(offline.folder)
     server.requests.clear()
-    again = offline.json(*OFFLINE, "--detach")
+    again = offline.json(*words, "--detach")
     assert again["weights"] == run["weights"]
     assert not [method for method, _ in server.requests if method.startswith(("StartBlob", "/upload", "CreateData"))]
     assert server.count("GetDatasetStatus") == 1
     known = {"KAGGLE_API_TOKEN": "", "KAGGLE_USERNAME": "tester", "KAGGLE_KEY": "k"}
-    planned = offline.json(*OFFLINE, "--dry-run", KAGGLE_API_ENDPOINT="http://127.0.0.1:9", **known)
+    planned = offline.json(*words, "--dry-run", KAGGLE_API_ENDPOINT="http://127.0.0.1:9", **known)
     size = (server.datasets[name] / "encoder.safetensors").stat().st_size
     assert planned["uploads"] == {"what": ANY, "dataset": name.split("/")[1], "bytes": size}
     assert planned["weights"] == run["weights"]
-    assert planned["metadata"]["dataset_sources"] == [name]
+    assert planned["metadata"]["dataset_sources"] == ["me/field", name]
     assert (offline.runs / "dry-run" / "kernel" / "kernel.py").read_text() == version.text
 
 
-def test_weights_that_cannot_be_had_here_are_refused_before_the_push(server, offline):
-    other = (*OFFLINE, "--set", "model.encoder=mobilenetv3_small_075")
-    done = offline(*other, code=3)
-    assert "the pretrained weights of mobilenetv3_small_075 did not load" in done.stderr
-    for way_out in ("go online", "--internet", "--set model.weights=none"):
-        assert way_out in done.stderr
-    assert not list(offline.runs.glob("*"))
-    assert not server.kernels
-    assert server.count("StartBlobUpload") == 0
-
-
-def own(path):
-    model = ("--set", f"model.encoder={ENCODER}", "--set", f"model.weights={path}", *VALIDATE)
-    return ("launch.py", "--gpu", "t4x2", "-c", "sample", "--internet", *model)
-
-
-def test_a_checkpoint_of_this_machine_goes_along(server, offline, competition, tmp_path):
+def test_a_checkpoint_of_this_machine_goes_along(server, offline, field, tmp_path):
     path = tmp_path / "my best.safetensors"
-    recipe = resolve([("own", {**competition.recipe, "model.encoder": ENCODER, "model.weights": "none"})])[0]
-    checkpoint.save(path, build(recipe.model, len(competition.classes)), competition, recipe, score=0.5, epoch=1)
-    assert (
-        "do not fit the model"
-        in offline(
-            *own(path), "--set", "model.architecture=linknet", "--set", "model.decoder_channels=auto", code=3
-        ).stderr
-    )
-    assert server.count("StartBlobUpload") == 0
+    recipe, competition = Recipe(model={"encoder": ENCODER, "weights": str(path)}), parse(tmp_path / "field.toml")
+    checkpoint.save(path, build(recipe.model, 2), competition, recipe, score=0.5, epoch=1)
+    try_out(recipe, classes=2)
+    with pytest.raises(Failed, match="do not fit the model"):
+        try_out(recipe, classes=3)
 
     server.layout = "old"
-    run = offline.json(*own(path))
+    run = offline.json(*field, "--internet", "--set", f"model.weights={path}")
     assert run["weights"]["file"] == "checkpoint.safetensors"
     assert run["weights"]["sha256"] == files.sha256(path)
     assert only(server.kernels).latest.metadata["enableInternet"] is True
