@@ -58,7 +58,7 @@ def launch(
     """Start a run."""
     if context.invoked_subcommand:
         return refuse_misplaced(context)
-    from lib.launching import plan_report, preflight
+    from lib.launching import plan_report, preflight, weights
     from lib.launching.plan import Request, dry_run, make_plan
 
     if resume is not None:
@@ -72,6 +72,7 @@ def launch(
         return try_all(request, sweep, retry, dry, as_json)
     plan = make_plan(request)
     if dry:
+        plan = weights.foresee(plan)
         folder, checks = dry_run(plan), preflight.offline(plan)
         say(plan_report.plan_document(plan, folder, checks), as_json, plan_report.plan_lines(plan, folder, checks))
         if not force and any(check.failed for check in checks):

@@ -25,6 +25,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from lib import files
+from lib.brought import brought_weights
 from lib.competitions import Pair, find_pairs
 from lib.data.checks import check
 from lib.data.datasets import EpochShare, ImageShare, TrainingCrops, WholeImages, as_it_is
@@ -57,6 +58,8 @@ def main() -> None:
     count = devices.ranks(recipe.train, device)
     recipe.must_share(count)
 
+    start = brought_weights(folders.inputs) or recipe.starts_from
+
     # Data: found, every file opened once, divided.
     root = find_root(competition, folders).resolve()  # at home, errors name the user's folder, not a link to it
     pairs = find_pairs(competition.data.train, root)
@@ -64,7 +67,7 @@ def main() -> None:
     if len(held_out) < count:
         raise UsageError(f"{len(held_out)} validation image(s) cannot be shared by {count} ranks")
     if ranks.is_rank():
-        train(folders, device, count, training, held_out)
+        train(folders, device, count, training, held_out, start)
         return
     print(f"data: {root}: {len(training)} training and {len(held_out)} validation images", flush=True)
     check(pairs, competition)
@@ -72,22 +75,24 @@ def main() -> None:
         if count > 1:
             print(f"starting {count} ranks", flush=True)
             sys.exit(ranks.start(Path(__file__), count))
-        train(folders, device, count, training, held_out)
+        train(folders, device, count, training, held_out, start)
     finally:
         files.write_manifest(folders.working)
 
 
-def train(folders: Folders, device: str, count: int, training: list[Pair], held_out: list[Pair]) -> None:
-    """One rank's part of the run."""
+def train(
+    folders: Folders, device: str, count: int, training: list[Pair], held_out: list[Pair], start: Path | None
+) -> None:
+    """One rank's part of the run; `start` is the file of weights that it begins from."""
     begin = time.time()
     competition, recipe = folders.competition(), folders.recipe()
 
     # Model: the recipe's, on the recipe's weights.
     pl.seed_everything(recipe.train.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
-    model = build(recipe.model, len(competition.classes))
+    model = build(recipe.model, len(competition.classes), encoder=None if recipe.starts_from else start)
     if recipe.starts_from:
-        checkpoint.fill(model, checkpoint.read(recipe.starts_from)[1], recipe.starts_from)
+        checkpoint.fill(model, checkpoint.read(start)[1], start)
 
     # Loaders: each rank draws its own share of every step, and validates its own share of the images.
     workers = recipe.data.workers

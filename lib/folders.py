@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 def cache_folder() -> Path:
-    """What can be made again, at home: the generated sample. `cache/` beside launch.py, or `SWATH_CACHE`."""
+    """What can be made again, at home: the sample, encoders' weights. `cache/` beside launch.py, or `SWATH_CACHE`."""
     return Path(os.environ.get("SWATH_CACHE", PROJECT / "cache")).expanduser()
 
 

@@ -16,6 +16,7 @@ import importlib.metadata
 import io
 import json
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +96,11 @@ def next_session(source: bytes, limit: int | None, resumes: str | None) -> bytes
     return b"\n".join(lines)
 
 
+def with_weights(source: bytes, weights: Mapping[str, str]) -> bytes:
+    """The same bundle for a session that starts from weights in a data set: {dataset, file, sha256}."""
+    return source.replace(b"\nWEIGHTS = ''\n", f"\nWEIGHTS = {json.dumps(dict(weights))!r}\n".encode(), 1)
+
+
 def _session(limit: int | None, resumes: str | None) -> str:
     """The one line of a bundle that differs from session to session."""
     return f"SESSION = {{'limit': {limit!r}, 'resumes': {resumes!r}}}"
@@ -166,6 +172,6 @@ Inside (bytes, name), and {SMP} in site/ ({carried} files):
     code = (Path(__file__).parent / "head.py").read_text(encoding="utf-8")
     encoded = base64.b64encode(archive).decode()
     text = "\n".join(encoded[start : start + LINE] for start in range(0, len(encoded), LINE))
-    constants = [f"KERNEL = {kernel!r}", _session(limit, None), f"SHA256 = {sha256!r}"]
+    constants = [f"KERNEL = {kernel!r}", _session(limit, None), "WEIGHTS = ''", f"SHA256 = {sha256!r}"]
     parts = [about, code, *constants, f'PAYLOAD = """\n{text}\n"""', "main()\n"]
     return "\n".join(parts).encode()

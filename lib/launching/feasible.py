@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +17,13 @@ SESSION_SECONDS = 12 * 3600
 """How long a session lasts on Kaggle's CPUs and GPUs."""
 
 
-def at_home(recipe: Recipe) -> Recipe:
-    """The recipe with its checkpoint's full path: the session's own folder is another than the user's."""
+def at_home(recipe: Recipe, place: Place) -> Recipe:
+    """The recipe with its checkpoint's full path: the session's own folder is another than the user's.
+
+    A path below /kaggle is the session's, and stays.
+    """
     start = recipe.starts_from
-    if start is None:
+    if start is None or (place == "kaggle" and start.is_relative_to("/kaggle")):
         return recipe
     if not start.expanduser().is_file():
         raise UsageError(f"model.weights = {str(start)!r}: there is no such file", "imagenet, none, or a checkpoint")
@@ -38,24 +40,6 @@ def check_timeout(text: str | None, place: Place) -> int | None:
             "leave --timeout out for all of it",
         )
     return seconds
-
-
-def check_network(recipe: Recipe, origins: Mapping[str, str], internet: bool, place: Place) -> None:
-    """Raise when a session on Kaggle would lack the weights that it starts from."""
-    if place != "kaggle":
-        return
-    if recipe.needs_hub and not internet:
-        raise Refused(
-            f"the encoder's pretrained weights come from the internet, and --no-internet keeps the session off it "
-            f"(model.weights = 'imagenet', {origins.get('model.weights', 'default')})",
-            "drop --no-internet, or start from random weights: --set model.weights=none",
-        )
-    start = recipe.starts_from
-    if start and not start.is_relative_to("/kaggle"):
-        raise UsageError(
-            f"model.weights = {str(start)!r} is a file of this machine, and the session cannot see it",
-            "attach it on Kaggle and give its path below /kaggle/input",
-        )
 
 
 def check_data(competition: Competition, source: Path, place: Place, data: Path | None) -> Path | None:

@@ -1,4 +1,4 @@
-# The code of every bundle; `bundle.py` adds KERNEL, SESSION, SHA256 and PAYLOAD below it.
+# The code of every bundle; `bundle.py` adds KERNEL, SESSION, WEIGHTS, SHA256 and PAYLOAD below it.
 import base64
 import hashlib
 import io
@@ -51,6 +51,7 @@ def main() -> None:
         "SWATH_BEGIN": repr(time.time()),
         "SWATH_LIMIT": str(SESSION["limit"] or ""),
         "SWATH_RESUMES": SESSION["resumes"] or "",
+        "SWATH_WEIGHTS": WEIGHTS,
         "PYTHONPATH": os.pathsep.join([str(payload), str(payload / "site")]),
         "PYTHONUNBUFFERED": "1",
     }

@@ -23,7 +23,10 @@ Place = Annotated[str | None, Option("--on", metavar="local|kaggle", help="Defau
 Kernel = Annotated[str, Option("--kernel", metavar="NAME", help="A script of kernels/.")]
 Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any recipe key; repeatable.")]
 Recipe = Annotated[Path | None, Option("--recipe", metavar="FILE.toml", help="Recipe keys from a file.", parser=_path)]
-Internet = Annotated[bool | None, Option("--internet/--no-internet", help="Default: on for pretrained weights only.")]
+Internet = Annotated[
+    bool | None,
+    Option("--internet/--no-internet", help="Off: pretrained weights go along. Default: on for them."),
+]
 Timeout = Annotated[str | None, Option("--timeout", metavar="11h30m", help="The session's time limit.")]
 Chain = Annotated[int, Option("--chain", min=1, metavar="N", help="Up to N sessions, each going on from the last.")]
 Resume = Annotated[str | None, Option("--resume", metavar="RUN", help="Go on with a run that stopped at its limit.")]

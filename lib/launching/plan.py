@@ -24,7 +24,7 @@ from lib.folders import PROJECT, runs_folder
 from lib.launching import credentials
 from lib.launching.accelerators import Accelerator, accelerator
 from lib.launching.bundle import LIMIT, UTMOST, Bundle, next_session, pack
-from lib.launching.feasible import PLACES, SESSION_SECONDS, Place, at_home, check_data, check_network, check_timeout
+from lib.launching.feasible import PLACES, SESSION_SECONDS, Place, at_home, check_data, check_timeout
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
 
@@ -65,6 +65,8 @@ class Plan:
     sessions: int = 1
     """How many sessions the run may take, one after another."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, str] | None = None
+    """The private data set that brings the weights, when one does: dataset, file, sha256."""
 
     @property
     def limit(self) -> int | None:
@@ -95,11 +97,10 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     competition_file = find_competition(usual if request.competition is None else request.competition)
     competition = parse(competition_file)
     recipe, origins = resolve(_layers(competition, competition_file, place, request, environment))
-    recipe = at_home(recipe) if place == "local" else recipe
+    recipe = at_home(recipe, place)
     if place == "local" and request.internet is not None:
         raise UsageError("--internet and --no-internet are for Kaggle", "a run here uses this machine's network")
     internet = recipe.needs_hub if request.internet is None else request.internet
-    check_network(recipe, origins, internet, place)
     on_gpus = place == "kaggle" and card.is_gpu and recipe.train.device != "cpu"
     recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     timeout = check_timeout(request.timeout, place)
@@ -170,6 +171,7 @@ def describe(plan: Plan) -> dict[str, Any]:
             "bytes": len(plan.bundle.source),
             "files": len(plan.bundle.files),
         },
+        "weights": dict(plan.weights) if plan.weights else None,
         "recipe": plan.recipe.model_dump(),
         "git": git_state(),
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import files
-from lib.launching import credentials, durations
+from lib.launching import credentials, durations, weights
 from lib.launching.bundle import LIMIT
 from lib.launching.checks import Check, documents, row, some
 from lib.launching.plan import Plan, describe, git_state
@@ -30,6 +30,7 @@ def plan_document(plan: Plan, folder: Path, checks: Iterable[Check] = ()) -> dic
         "files": dict(plan.bundle.files),
         "ignored": list(plan.bundle.ignored),
         "checks": documents(checks),
+        "uploads": weights.upload_of(plan),
     }
 
 
@@ -59,6 +60,7 @@ def card(plan: Plan, checks: Iterable[Check], owner: str | None = None, count: i
         ),
         row("time limit", _limit(plan, count)),
         row("model", _model(plan)),
+        *([row("uploads", weights.upload_line(plan))] if weights.travelling(plan) else []),
         row("training", _training(plan)),
         row("recipe", _recipe(plan)),
         row(

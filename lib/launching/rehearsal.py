@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,31 +17,40 @@ from lib import files
 from lib.errors import Refused, UsageError
 from lib.folders import PROJECT, cache_folder
 from lib.launching.plan import Plan
+from lib.recipe import Recipe
 
 LIBRARIES = ("torch", "timm", "segmentation-models-pytorch")
 
 
 def rehearse_model(plan: Plan) -> None:
-    """Raise `UsageError` for a model that cannot be, `Refused` when it cannot be built here."""
+    """Raise `UsageError` for a model that cannot be, `Refused` when it cannot be built or filled here."""
     known = _mark(plan)
     if known.is_file():
         return
-    command = [sys.executable, "-m", "lib.models", str(len(plan.competition.classes))]
-    done = subprocess.run(command, input=plan.recipe.model_dump_json(), cwd=PROJECT, capture_output=True, text=True)
-    if done.returncode == UsageError.exit_code:
-        reason, _, hint = done.stderr.strip().removeprefix("error: ").partition("\n  next: ")
-        raise UsageError(reason, hint or None)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise Refused(
-            f"the model could not be built here, so it was not sent: {last}", "pip install -r requirements.txt"
-        )
+    in_models([str(len(plan.competition.classes))], plan.recipe)
     files.write(known, plan.recipe.model.model_dump_json())
+
+
+def in_models(words: list[str], recipe: Recipe) -> None:
+    """Run `python -m lib.models WORDS` on a recipe: torch stays out of this process. Its errors are raised here."""
+    command = [sys.executable, "-m", "lib.models", *words]
+    done = subprocess.run(command, input=recipe.model_dump_json(), cwd=PROJECT, capture_output=True, text=True)
+    if not done.returncode:
+        return
+    ours = re.search(r"^error: (.*)", done.stderr, re.MULTILINE | re.DOTALL)
+    if ours:
+        reason, _, hint = ours[1].strip().partition("\n  next: ")
+        kind = UsageError if done.returncode == UsageError.exit_code else Refused
+        raise kind(reason, hint or None)
+    last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+    raise Refused(f"the model could not be built here, so it was not sent: {last}", "pip install -r requirements.txt")
 
 
 def _mark(plan: Plan) -> Path:
     """The file whose presence says that this very model was built."""
     code = [path.read_text(encoding="utf-8") for path in sorted((PROJECT / "lib" / "models").glob("*.py"))]
     libraries = [importlib.metadata.version(name) for name in LIBRARIES]
-    what = [plan.recipe.model.model_dump_json(), str(len(plan.competition.classes)), *libraries, *code]
+    start = plan.recipe.starts_from
+    content = files.sha256(start) if start and start.is_file() else ""
+    what = [content, plan.recipe.model.model_dump_json(), str(len(plan.competition.classes)), *libraries, *code]
     return cache_folder() / "models" / hashlib.sha256("\0".join(what).encode()).hexdigest()[:32]

@@ -13,6 +13,7 @@ from typing import Any
 from lib import files
 from lib.errors import Refused, SwathError
 from lib.folders import runs_folder
+from lib.launching import weights
 from lib.launching.attempts import change_last, session_of
 from lib.launching.follow import POLL_SECONDS
 from lib.launching.kaggle import KaggleSession
@@ -25,6 +26,7 @@ from lib.launching.terminal import talk
 def prepare(plan: Plan) -> Run:
     """Make the run's folder, with exactly what will be pushed."""
     owner = KaggleSession().owner if plan.place == "kaggle" else "local"
+    plan = weights.attach(plan)
     run_id = plan.run_id
     attempt = new_attempt(f"{owner}/{run_id}")
     run = Run(runs_folder() / run_id)

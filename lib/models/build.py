@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from lib.errors import Failed, UsageError
 from lib.models.segmenter import Segmenter
@@ -13,17 +16,19 @@ from lib.recipe import ModelRecipe
 from lib.validation import closest
 
 OFFLINE = (
-    "on Kaggle, launch with --internet (a session has it only on accounts with a verified phone); "
-    "or start from random weights with --set model.weights=none"
+    "on Kaggle, launch with --no-internet, which sends the weights along (a session has internet only on accounts with "
+    "a verified phone); or start from random weights with --set model.weights=none"
 )
 
 
-def build(recipe: ModelRecipe, classes: int, pretrained: bool = True) -> Segmenter:
+def build(recipe: ModelRecipe, classes: int, pretrained: bool = True, encoder: Path | None = None) -> Segmenter:
     """Build the recipe's model with `classes` output channels, in channels-last memory.
 
-    With `pretrained`, `weights = "imagenet"` downloads the encoder's weights. Raises `UsageError` for an encoder
-    that timm does not have or the architecture cannot use, `Failed` when the weights do not arrive.
+    With `pretrained`, `weights = "imagenet"` downloads the encoder's weights, or takes them from the file `encoder`.
+    Raises `UsageError` for an encoder that timm does not have or the architecture cannot use, `Failed` when the weights
+    do not arrive or do not fit.
     """
+    pretrained = pretrained and encoder is None
     if pretrained and recipe.weights == "imagenet" and not _reachable():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # weights in the local cache, or an error without retries
     import segmentation_models_pytorch as smp
@@ -57,7 +62,25 @@ def build(recipe: ModelRecipe, classes: int, pretrained: bool = True) -> Segment
         raise UsageError(f"{recipe.architecture} cannot be built on {recipe.encoder}: {_first_line(error)}") from error
     except (ValueError, TypeError, AssertionError) as error:
         raise UsageError(f"{recipe.architecture} cannot be built on {recipe.encoder}: {_first_line(error)}") from error
+    if encoder is not None:
+        _fill_encoder(net, encoder)
     return Segmenter(net).to(memory_format=torch.channels_last)
+
+
+def _fill_encoder(net: torch.nn.Module, path: Path) -> None:
+    """Load the weights that `python -m lib.models encoder` wrote; every one of them must fit."""
+    try:
+        net.encoder.load_state_dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise Failed(f"{path} does not hold readable weights: {_first_line(error)}") from None
+    except RuntimeError as error:
+        import timm
+
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise Failed(
+            f"the weights in {path} do not fit the encoder that timm {timm.__version__} builds: {reason}",
+            "launch with --internet, or start from random weights: --set model.weights=none",
+        ) from None
 
 
 def has_unused_parameters(model: Segmenter) -> bool:

@@ -17,6 +17,7 @@ sessions.py       one version of a kernel and the process that runs it
 quotas.py         hours and slots
 datasets.py       data sets and models: there or not, READY or not
 mounts.py         data sources, and where they appear below /kaggle/input
+datasets.py       private data sets: uploaded, made, READY after a while
 competitions.py   submissions and their scores
 signed_urls.py    downloads and uploads
 faults.py         misbehaviour on command
@@ -28,6 +29,7 @@ from .faults import (
     EMPTY,
     UNKNOWN_STATUS,
     CutLog,
+    CutUpload,
     Expired,
     Faults,
     HtmlPage,
@@ -47,6 +49,7 @@ __all__ = [
     "UNKNOWN_STATUS",
     "Competition",
     "CutLog",
+    "CutUpload",
     "Expired",
     "Faults",
     "HtmlPage",

@@ -123,6 +123,17 @@ class Expired:
 
 
 @dataclass(frozen=True)
+class CutUpload:
+    """An upload whose first `keep` bytes arrive before the connection breaks off."""
+
+    keep: int
+
+    def __call__(self, exchange: Exchange) -> None:
+        exchange.kaggle.urls.receive(exchange.request.parts[1], exchange.request.body[: self.keep])
+        exchange.reset()
+
+
+@dataclass(frozen=True)
 class CutLog:
     """A log stream that ends after `records` records, without END_OF_LOG.
 

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from .competitions import Competition, CompetitionsService, Submission
-from .datasets import DatasetsService, ModelsService
+from .datasets import DatasetsService
 from .exchange import Answer, Exchange, Refused, Request, json_answer, without_defaults
 from .faults import Faults
 from .kernels import Kernel, KernelsService
+from .models import ModelsService
 from .quotas import GPU_HOURS
 from .signed_urls import SignedUrls
 
@@ -74,6 +75,9 @@ class KaggleServer:
 
         self.clock_ahead = 0.0
         """Seconds; seen in the Date header of every answer."""
+        # How data sets are processed: questions answered before they are READY (or what they end as).
+        self.dataset_polls = 1
+        self.dataset_end = "READY"
 
         self.closing = threading.Event()
         self._lock = threading.RLock()
@@ -81,10 +85,12 @@ class KaggleServer:
         self.url = f"http://127.0.0.1:{self._listener.server_port}"
         self.urls = SignedUrls(self.url, self.folder / ".uploads")
         self.kernel_service = KernelsService(self)
+        self.dataset_service = DatasetsService(self)
         self._methods = {
             "kernels.KernelsApiService": self.kernel_service.methods(),
             "competitions.CompetitionApiService": CompetitionsService(self).methods(),
-            "datasets.DatasetApiService": DatasetsService(self).methods(),
+            "datasets.DatasetApiService": self.dataset_service.methods(),
+            "blobs.BlobApiService": {"StartBlobUpload": self.dataset_service.start_upload},
             "models.ModelApiService": ModelsService(self).methods(),
             "security.OAuthService": {"IntrospectToken": self._introspect},
         }
@@ -128,7 +134,7 @@ class KaggleServer:
             case "GET", ["download", token, *_]:
                 return self.urls.download(token, request.headers)
             case "PUT", ["upload", token]:
-                return self.urls.upload(token, request.body)
+                return self.urls.upload(token, request.body, request.headers)
             case "GET", ["v1", "kernels", "logs", "stream", owner, slug]:
                 self._authenticate(request)
                 label = request.query.get("versionLabel")

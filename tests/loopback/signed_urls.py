@@ -3,7 +3,7 @@
     url = server.urls.for_download(path, "checkpoints/best.pt")       # …/download/<token>/checkpoints/best.pt
     token, url = server.urls.for_upload("submission.csv", length)     # …/upload/<token>
 
-A download may be asked for in parts; a token may be revoked before it was used.
+A download may be asked for in parts, an upload goes on where it broke off; a token may be revoked before it was used.
 """
 
 import hashlib
@@ -23,6 +23,8 @@ class SignedUrls:
         self._base, self._folder = base, folder
         self._downloads: dict[str, Path] = {}
         self._uploads: dict[str, tuple[Path, int]] = {}
+        self._arrived: dict[str, bytearray] = {}
+        self.pieces: list[int] = []  # bytes of every PUT that brought some
         self._lock = threading.Lock()
 
     def for_download(self, path: Path, name: str) -> str:
@@ -71,12 +73,35 @@ class SignedUrls:
         sent["Content-Range"] = f"bytes {start}-{stop - 1}/{len(body)}"
         return Answer(body[start:stop], 206, "application/octet-stream", sent)
 
-    def upload(self, token: str, body: bytes) -> Answer:
+    def upload(self, token: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Take a whole file, or the rest of one: 308 and the Range that is there until it is whole.
+
+        `Content-Range: bytes */LENGTH` with no body only asks.
+        """
         if token not in self._uploads:
             raise Refused(404, "The upload does not exist or has expired.")
         path, length = self._uploads[token]
-        if len(body) != length:
-            raise Refused(400, f"Expected {length} bytes, got {len(body)}.")
+        arrived = self._arrived.setdefault(token, bytearray())
+        sent = headers.get("Content-Range")
+        if path.is_file():
+            return Answer()
+        if sent is None:
+            arrived.clear()
+            if len(body) != length:
+                raise Refused(400, f"Expected {length} bytes, got {len(body)}.")
+        elif sent != f"bytes */{length}":
+            expected = f"bytes {len(arrived)}-{length - 1}/{length}"
+            if sent != expected or len(arrived) + len(body) != length:
+                raise Refused(400, f"Expected {expected}, got {sent} and {len(body)} bytes.")
+        self.receive(token, body)
+        if len(arrived) < length or (sent or "").startswith("bytes */"):
+            return Answer(status=308, headers={"Range": f"bytes=0-{len(arrived) - 1}"} if arrived else {})
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
+        path.write_bytes(arrived)
         return Answer()
+
+    def receive(self, token: str, body: bytes) -> None:
+        """Keep bytes that came before a connection broke off, or to its end."""
+        if body:
+            self.pieces.append(len(body))
+            self._arrived.setdefault(token, bytearray()).extend(body)
