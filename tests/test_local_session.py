@@ -132,7 +132,7 @@ def test_a_launcher_that_dies_before_its_supervisor_leaves_no_run_that_waits_for
     files.write_json(session.folder / "state.json", {"state": "queued", "message": ""})
     ref = session.find("run")
     assert session.status(ref).state == "queued"
-    monkeypatch.setattr("lib.launching.local.START_SECONDS", 0)
+    monkeypatch.setattr("lib.launching.supervised.START_SECONDS", 0)
     assert session.status(ref).state == "failed"
     session.stop(ref)
 

@@ -6,6 +6,8 @@ note(run, session.status(ref))
 
 from __future__ import annotations
 
+from lib.launching.accelerators import accelerator
+from lib.launching.colab import ColabSession
 from lib.launching.gone import GoneSession
 from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
@@ -32,8 +34,12 @@ def session_of(run: Run) -> Session:
     content = run.read()
     if content["place"] == "kaggle":
         return GoneSession(run) if content.get("deleted") else KaggleSession()
-    local = LocalSession(run.session, run.data, run.competition.mount)
-    return GoneSession(run) if local.is_tidied else local
+    if content["place"] == "colab":
+        gpu = accelerator(content["accelerator"], "colab").machine_shape
+        session = ColabSession(run.session, run.data, run.competition.mount, gpu)
+    else:
+        session = LocalSession(run.session, run.data, run.competition.mount)
+    return GoneSession(run) if session.is_tidied else session
 
 
 def note(run: Run, status: Status) -> None:

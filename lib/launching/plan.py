@@ -67,10 +67,11 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
 
     Raises `UsageError` for a wrong word or key, `Refused` for what Kaggle would not run.
     """
-    card = accelerator("none" if request.gpu is None else request.gpu)
-    place = ("kaggle" if card.is_gpu else "local") if request.place is None else request.place
+    gpu = "none" if request.gpu is None else request.gpu
+    place = ("local" if gpu.lower() == "none" else "kaggle") if request.place is None else request.place
     if place not in PLACES:
         raise UsageError(f"--on {place}: there is no such place", closest(place, list(PLACES)))
+    card = accelerator(gpu, place)
     if place == "local" and card.is_gpu:
         raise UsageError(f"--gpu {card.name} is Kaggle's", "leave --gpu out: a run here uses the GPUs it finds")
     kernels = sorted(path.stem for path in (PROJECT / "kernels").glob("*.py"))
@@ -83,12 +84,14 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     recipe = at_home(recipe) if place == "local" else recipe
     if place == "local" and request.internet is not None:
         raise UsageError("--internet and --no-internet are for Kaggle", "a run here uses this machine's network")
-    internet = recipe.needs_hub if request.internet is None else request.internet
+    if place == "colab" and request.internet is False:
+        raise UsageError("--no-internet is for Kaggle", "a Colab machine is always on the internet")
+    internet = place == "colab" or (recipe.needs_hub if request.internet is None else request.internet)
     check_network(recipe, origins, internet, place)
-    on_gpus = place == "kaggle" and card.is_gpu and recipe.train.device != "cpu"
+    on_gpus = place != "local" and card.is_gpu and recipe.train.device != "cpu"
     recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     timeout = check_timeout(request.timeout, place)
-    limit = timeout or (SESSION_SECONDS if place == "kaggle" else None)
+    limit = timeout or (None if place == "local" else SESSION_SECONDS)
     bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit)
     return Plan(
         competition=competition,
@@ -102,7 +105,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         internet=internet,
         timeout=timeout,
         bundle=bundle,
-        metadata=_metadata(request.kernel, competition, card, internet),
+        metadata=_metadata(request.kernel, competition, card, internet, place),
     )
 
 
@@ -182,14 +185,14 @@ def _layers(competition: Competition, source: Path, place: Place, request: Reque
     return layers
 
 
-def _metadata(kernel: str, competition: Competition, card: Accelerator, internet: bool) -> dict[str, Any]:
+def _metadata(kernel: str, competition: Competition, card: Accelerator, internet: bool, place: Place) -> dict[str, Any]:
     """kernel-metadata/<kernel>.json, with what this run decides written over it."""
     base = json.loads((PROJECT / "kernel-metadata" / f"{kernel}.json").read_text())
     sources = competition.kaggle
     return base | {
         "enable_gpu": card.is_gpu,
         "enable_internet": internet,
-        **({"machine_shape": card.machine_shape} if card.machine_shape else {}),
+        **({"machine_shape": card.machine_shape} if card.machine_shape and place == "kaggle" else {}),
         "dataset_sources": [*base["dataset_sources"], *sources.datasets],
         "competition_sources": [*base["competition_sources"], *([sources.competition] if sources.competition else [])],
     }

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lib import files
-from lib.launching import durations
+from lib.launching import colab_data, durations
+from lib.launching.accelerators import TITLES
 from lib.launching.plan import Plan, describe
 from lib.launching.terminal import talk
 
@@ -45,6 +46,8 @@ def plan_lines(plan: Plan, folder: Path) -> list[str]:
         ["folder", f"{files.shown(folder)} (kernel.py, kernel-metadata.json)"],
         ["not asked", "credentials, quota, slots, whether the sources exist: a dry run stays off the network"],
     ]
+    if plan.place == "colab":
+        rows.insert(5, ["data", colab_data.describe(plan.competition, plan.data)])
     if plan.accelerator.warning:
         rows.append(["note", plan.accelerator.warning])
     return [f"{name:<12} {value}" for name, value in rows]
@@ -56,7 +59,7 @@ def show_start(plan: Plan) -> None:
         f"{plan.competition.name}: {plan.recipe.model.architecture} on {plan.recipe.model.encoder}, {_training(plan)}; "
         f"bundle of {len(plan.bundle.files)} files, {len(plan.bundle.source):,} bytes"
     )
-    if plan.place == "kaggle":
+    if plan.place != "local":
         talk(f"accelerator: {_accelerator(plan)}; internet {_on(plan.internet)}")
     if plan.accelerator.warning:
         talk(f"note: {plan.accelerator.warning}")
@@ -70,7 +73,11 @@ def _accelerator(plan: Plan) -> str:
     card = plan.accelerator
     if plan.place == "local":
         return "this machine's"
-    return f"{card.name}: asked as {card.machine_shape}, Kaggle gives {card.gives}" if card.is_gpu else card.gives
+    return (
+        f"{card.name}: asked as {card.machine_shape}, {TITLES[plan.place]} gives {card.gives}"
+        if card.is_gpu
+        else card.gives
+    )
 
 
 def _training(plan: Plan) -> str:

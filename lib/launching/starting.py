@@ -13,10 +13,13 @@ from lib import files
 from lib.errors import Refused, SwathError
 from lib.folders import runs_folder
 from lib.launching.attempts import change_last, session_of
+from lib.launching.colab import ColabSession
+from lib.launching.colab_command import ColabCommand
 from lib.launching.kaggle import KaggleSession
 from lib.launching.plan import Plan, describe, new_id, write_kernel
 from lib.launching.rehearsal import rehearse_model
 from lib.launching.runs import Run, now
+from lib.launching.terminal import talk
 
 
 def prepare(plan: Plan) -> Run:
@@ -24,6 +27,10 @@ def prepare(plan: Plan) -> Run:
     owner = "local"
     if plan.place == "kaggle":
         owner = KaggleSession().owner
+    elif plan.place == "colab":
+        owner = ColabSession.owner
+        talk(f"colab: {ColabCommand().check()} left")
+    if plan.place != "local":
         rehearse_model(plan)
     run_id = new_id(plan.competition.name)
     attempt = new_attempt(f"{owner}/{run_id}")
