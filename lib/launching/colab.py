@@ -8,6 +8,7 @@ the next command that asks about the run starts another, which goes on where the
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class ColabSession(SupervisedSession):
     def __init__(self, folder: Path, data: Path | None = None, mount: str = "", gpu: str | None = None) -> None:
         super().__init__(folder, data, mount)
         self.gpu = gpu
+        self._other: subprocess.Popen | None = None
 
     @property
     def machine_name(self) -> str:
@@ -63,10 +65,13 @@ class ColabSession(SupervisedSession):
         return self._ref()
 
     def status(self, ref: KernelRef) -> Status:
+        """How the session stands; a machine whose supervisor is gone gets another one."""
         state = self._state()
-        if Status(state["state"]).over and state["machine"] in HELD and not self._supervised():
-            self._supervise(SUPERVISOR)
-        return super().status(ref)
+        if state["machine"] not in HELD or self._supervised() or self._state() != state:
+            return super().status(ref)
+        if self._other is None or self._other.poll() is not None:
+            self._other = self._supervise(SUPERVISOR)
+        return Status(state["state"], state["message"] or "its supervisor was gone; another goes on")
 
     def stop(self, ref: KernelRef) -> None:
         """End the kernel, bring home what it left, release the machine; `Failed` when it is still held."""
@@ -85,10 +90,3 @@ class ColabSession(SupervisedSession):
     def tidy(self) -> None:
         if self._state()["machine"] not in HELD:
             super().tidy()
-
-    def _left_alone(self, state: dict) -> Status:
-        """Start another supervisor, which goes on with the machine that the first one left."""
-        if state["machine"] == "none":
-            return super()._left_alone(state)
-        self._supervise(SUPERVISOR)
-        return Status(state["state"], "its supervisor was gone; another goes on")

@@ -1,6 +1,7 @@
 """Follows a kernel on a Colab machine to its end: by the cell's own output, and where that broke off, by its files.
 
-The command's connection can end, or fall silent for ever, while the cell goes on; the machine's log says what was missed.
+The command's connection can end, or fall silent for ever, while the cell goes on; the machine's log has what was
+missed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lib.launching.colab_command import ColabCommand, NotThere
 from lib.launching.session import LostConnection
 
 SILENCE = durations.from_environment("SWATH_SILENCE_SECONDS", 120)
-"""Seconds without a word, where the machine gives a sign of life every few: the connection is lost, and never says so."""
+"""Seconds without a word, where the machine gives a sign of life every few: the connection is lost."""
 
 POLL = durations.from_environment("SWATH_POLL_SECONDS", 20)
 """Seconds between looks at the machine's files."""

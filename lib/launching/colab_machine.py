@@ -35,7 +35,6 @@ class Machine:
         self.settings = settings
         self.here = Path.cwd()
         self.root = self.here / "kaggle"
-        self.log = open(self.here / "swath-log.jsonl", "a", encoding="utf-8")
         self.begin = time.monotonic()
         self.records = 0
         self.beats = 0
@@ -143,8 +142,8 @@ class Machine:
         """One record: to the log on this machine, and to whoever listens."""
         seconds = round(time.monotonic() - self.begin, 3)
         line = json.dumps({"n": self.records, "stream_name": stream, "time": seconds, "data": data})
-        self.log.write(line + "\n")
-        self.log.flush()
+        with open(self.here / "swath-log.jsonl", "a", encoding="utf-8") as log:
+            log.write(line + "\n")
         self.records += 1
         print("@log " + line, flush=True)
 

@@ -1,4 +1,4 @@
-"""Brings home what a kernel left on a Colab machine: every file in pieces that the command can carry, checked, whole."""
+"""Brings home what a kernel left on a Colab machine, in pieces that the command can carry, each file checked."""
 
 from __future__ import annotations
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import json
 import os
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,8 @@ class ColabSupervisor:
         if Status(self.state["state"]).over:  # only the release is left
             return self.state["state"], self.state["message"].partition("; the machine could not be released")[0]
         if self.state["machine"] == "asked":
-            self._allocating(wait=True).close()
-            return "failed", "the supervisor was killed while Colab was asked for a machine"
+            with self._allocating():
+                return "failed", "the supervisor was killed while Colab was asked for a machine"
         if self.state["machine"] == "held" and not self.state["started"]:
             return "failed", "the supervisor was killed before the kernel was started"
         follower = Follower(self.colab, self.job["machine"], self.folder, self.job["limit"], lambda: self.asked_to_end)
@@ -127,7 +128,7 @@ class ColabSupervisor:
         with self._allocating() as lock:  # the command holds it too, should this process be killed
             self.note(machine="asked")
             try:
-                self.colab.allocate(self.job["machine"], self.job["gpu"], keep=[lock.fileno()])
+                self.colab.allocate(self.job["machine"], self.job["gpu"], keep=[lock])
             except SwathError:
                 self.note(machine="none")
                 raise
@@ -177,11 +178,12 @@ class ColabSupervisor:
                     raise
                 time.sleep(1)
 
-    def _allocating(self, wait: bool = False):
-        """A lock that a running allocation holds; `wait` for one that another process left behind."""
-        lock = open(self.folder / "allocating.lock", "w")
-        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return lock
+    @contextmanager
+    def _allocating(self) -> Iterator[int]:
+        """A lock, as a descriptor, that a running allocation holds; waits for one that another process left behind."""
+        with open(self.folder / "allocating.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield lock.fileno()
 
     def _hear(self, number: int, frame: object) -> None:
         self.signalled = True

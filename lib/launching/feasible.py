@@ -70,7 +70,7 @@ def check_network(recipe: Recipe, origins: Mapping[str, str], internet: bool, pl
 
 
 def check_data(competition: Competition, source: Path, place: Place, data: Path | None) -> Path | None:
-    """The data root of a run that brings its own, with every image and mask paired; None when there is nothing to mount."""
+    """The data root of a run that brings its own, every image and mask paired; None when there is nothing to bring."""
     if place == "kaggle":
         if data is not None:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""A session that a supervisor of its own watches over, a process that outlives the launcher, in a folder of this machine.
+"""A session in a folder of this machine, watched over by a process of its own that outlives the launcher.
 
 The folder says everything, to any process: state.json how it stands, log.jsonl its output as records, working/ what
 it left, and a lock that is held as long as the supervisor lives. `local.py` and `colab.py` are such places.
@@ -52,7 +52,7 @@ class SupervisedSession:
             again = self._state()  # it may have gone on between the two looks
             waited = time.time() - (self.folder / STATE).stat().st_mtime
             if again == state and (state["state"] == "running" or waited > START_SECONDS):
-                return self._left_alone(state)
+                return Status("failed", "the session's supervisor was killed, or the machine was restarted")
             state = again
         return Status(state["state"], state["message"])
 
@@ -92,10 +92,6 @@ class SupervisedSession:
         """Remove what came home already: the scratch folder and the copies of the outputs."""
         for name in ("temp", "working"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-
-    def _left_alone(self, state: dict) -> Status:
-        """How a session stands whose supervisor is gone."""
-        return Status("failed", "the session's supervisor was killed, or the machine was restarted")
 
     def _supervise(self, module: str, *words: str) -> subprocess.Popen:
         """Start the supervisor, in a process that outlives this one."""
