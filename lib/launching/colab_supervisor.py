@@ -94,13 +94,13 @@ class ColabSupervisor:
                 self.colab.release(self.job["machine"])
                 end["machine"] = "released"
             except SwathError as error:
-                end["message"] = f"{end['message']}; {error.reason}".removeprefix("; ")
+                end |= {"said": end["message"], "message": f"{end['message']}; {error.reason}".removeprefix("; ")}
         self.note(**end)
 
     def session(self) -> tuple[str, str]:
         """From here to the kernel's end, and its outputs home: how it ended, and why."""
         if Status(self.state["state"]).over:  # only the release is left
-            return self.state["state"], self.state["message"].partition("; the machine could not be released")[0]
+            return self.state["state"], self.state["said"]
         if self.state["machine"] == "asked":
             with self._allocating():
                 return "failed", "the supervisor was killed while Colab was asked for a machine"
