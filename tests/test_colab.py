@@ -334,10 +334,11 @@ def test_a_run_without_a_supervisor_can_be_stopped(start, end_of):
     assert end_of(session, ref).state == "stopped"
 
 
-def test_a_machine_that_colab_takes_away(colab, start, end_of, monkeypatch):
+def test_of_a_machine_that_colab_takes_away_stays_what_came_home_before(colab, start, end_of, monkeypatch):
     monkeypatch.setenv("SWATH_SILENCE_SECONDS", "1")
+    monkeypatch.setenv("SWATH_KEEP_SECONDS", "0.3")
     session, ref = start(WAIT)
-    wait_for(lambda: "ready" in logged(session))
+    wait_for(lambda: [output.name for output in session.outputs(ref)] == ["kept.txt"])
     colab.reap()
     status = end_of(session, ref)
     assert status.state == "failed"
@@ -375,8 +376,9 @@ def test_a_launcher_killed_while_colab_is_asked_leaves_a_run_that_goes_on(colab,
     launcher.communicate()
     assert on_colab.json("launch.py", "status")["status"] == "queued"
     colab.open_gate("go")
-    assert "complete" in on_colab("launch.py", "fetch").stdout or on_colab("launch.py", "logs", "-f")
-    wait_for(lambda: colab.held == [])
+    assert "@progress" in on_colab("launch.py", "logs", "-f").stdout
+    assert "complete" in on_colab("launch.py", "fetch").stdout
+    assert colab.held == []
     assert len(colab.calls("new")) == 1
 
 

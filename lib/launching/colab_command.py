@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -188,6 +189,13 @@ class ColabCommand:
     def download(self, name: str, source: str, target: Path) -> None:
         """Bring one file here; `NotThere` when there is none, `LostConnection` when it did not arrive."""
         self._moved(self.ask("download", "-s", name, source, str(target)), source)
+
+    def content(self, name: str, source: str) -> bytes:
+        """The bytes of one file of the machine's working folder; raises as `download` does."""
+        with tempfile.TemporaryDirectory(prefix="swath-") as folder:
+            target = Path(folder) / "file"
+            self.download(name, f"content/{source}", target)
+            return target.read_bytes()
 
     def cell(self, name: str, file: Path, timeout: int, trouble: int) -> subprocess.Popen[bytes]:
         """Start a cell and return the process that prints its output. The cell goes on when that process ends.

@@ -10,7 +10,6 @@ import json
 import os
 import selectors
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from lib import files
 from lib.launching import durations
 from lib.launching.colab_command import ColabCommand, NotThere
+from lib.launching.colab_outputs import bring_home
 from lib.launching.session import LostConnection
 
 SILENCE = durations.from_environment("SWATH_SILENCE_SECONDS", 120)
@@ -84,7 +84,7 @@ class Follower:
                 looks += 1
                 if self._is_gone():
                     self.is_lost = True
-                    return "failed", "Colab ended the machine before the kernel did, and what was on it is gone"
+                    return "failed", "Colab ended the machine before the kernel did, and what had not come home is gone"
                 if isinstance(error, NotThere) and looks > UNSTARTED_LOOKS:
                     self.is_lost = True
                     return "failed", f"the machine did not start the kernel; see {self.folder / 'supervisor.log'}"
@@ -112,13 +112,16 @@ class Follower:
                 *lines, half = (half + chunk).split(b"\n")
                 for line in lines:
                     self._line(line, trouble)
+                    if line == b"@packed":  # Colab may take the machine at any time: what is home stays
+                        bring_home(self.colab, self.machine, self.folder / "working", patience=0)
+                        heard = time.monotonic()
 
     def _line(self, line: bytes, trouble) -> None:
         if line.startswith(b"@log "):
             self._add([line.removeprefix(b"@log ")])
         elif line.startswith(b"@end "):
             self.ended = json.loads(line.removeprefix(b"@end "))
-        elif line != b"@beat":
+        elif line not in (b"@beat", b"@packed"):
             trouble.write(line + b"\n")
 
     def _add(self, lines: list[bytes]) -> None:
@@ -145,16 +148,11 @@ class Follower:
         self.told = True
 
     def _look(self) -> dict:
-        return json.loads(self._file("swath-state.json"))
+        return json.loads(self.colab.content(self.machine, "swath-state.json"))
 
     def _catch_up(self) -> None:
-        self._add(self._file("swath-log.jsonl").rpartition(b"\n")[0].split(b"\n"))
-
-    def _file(self, name: str) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="swath-") as folder:
-            target = Path(folder) / name
-            self.colab.download(self.machine, f"content/{name}", target)
-            return target.read_bytes()
+        lines = self.colab.content(self.machine, "swath-log.jsonl").split(b"\n")
+        self._add(lines[:-1])
 
     def _is_gone(self) -> bool:
         """Whether the account has no such machine any more, by the server's word."""

@@ -39,6 +39,8 @@ class Machine:
         self.records = 0
         self.beats = 0
         self.last_beat = 0.0
+        self.packed = time.monotonic()
+        self.generation = 0
 
     def run(self):
         """From an empty machine to the kernel's end: a state and a message."""
@@ -121,6 +123,9 @@ class Machine:
                 over = time.monotonic()
                 continue
             self.beat()
+            if time.monotonic() - self.packed > self.settings["keep"]:
+                self.pack(copy=True)
+                print("@packed", flush=True)
             if ending is None and (ending := self.must_end()):
                 asked = time.monotonic()
                 os.killpg(process.pid, signal.SIGTERM)
@@ -163,27 +168,38 @@ class Machine:
         os.replace(part, self.here / "swath-state.json")
         return content
 
-    def pack(self):
-        """List what the kernel left, with sizes and SHA-256; large files and hidden ones as pieces that can be had."""
-        working, pieces = self.root / "working", self.here / "swath-pieces"
+    def pack(self, copy=False):
+        """List what the kernel has left, with sizes and SHA-256, and where each file's bytes can be had.
+
+        Large files and hidden ones, which the place does not hand out, become pieces; with `copy` every file does,
+        because the kernel goes on writing.
+        """
+        working, pieces = self.root / "working", self.here / "swath-pieces" / str(self.generation)
+        pieces.mkdir(parents=True, exist_ok=True)
         entries = []
         for path in sorted(path for path in working.rglob("*") if path.is_file()):
-            name, size = path.relative_to(working).as_posix(), path.stat().st_size
-            at_once = self.settings["part"]
-            sources = [f"kaggle/working/{name}"]
-            whole = hashlib.sha256()
-            split = size > at_once or any(part.startswith(".") for part in name.split("/"))
-            sources = [] if split else sources
-            pieces.mkdir(exist_ok=True)
+            name = path.relative_to(working).as_posix()
+            hidden = any(part.startswith(".") for part in name.split("/"))
+            if copy and hidden:
+                continue  # somebody is writing it
+            split = copy or hidden or path.stat().st_size > self.settings["part"]
+            whole, size, sources = hashlib.sha256(), 0, []
             with open(path, "rb") as file:
-                while content := file.read(at_once):
+                while content := file.read(self.settings["part"]):
                     whole.update(content)
+                    size += len(content)
                     if split:
                         piece = pieces / f"{len(entries)}-{len(sources)}"
                         piece.write_bytes(content)
-                        sources.append(f"swath-pieces/{piece.name}")
+                        sources.append(piece.relative_to(self.here).as_posix())
+            sources = sources if split else [f"kaggle/working/{name}"]
             entries.append({"name": name, "bytes": size, "sha256": whole.hexdigest(), "sources": sources})
-        (self.here / "swath-outputs.json").write_text(json.dumps(entries))
+        part = self.here / "swath-outputs.part"
+        part.write_text(json.dumps(entries))
+        os.replace(part, self.here / "swath-outputs.json")
+        shutil.rmtree(self.here / "swath-pieces" / str(self.generation - 2), ignore_errors=True)
+        self.generation += 1
+        self.packed = time.monotonic()
 
 
 def read(name, pipe, news):

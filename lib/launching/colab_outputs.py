@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,19 +25,29 @@ class Piece(Entry):
     sources: list[str]
 
 
-def bring_home(colab: ColabCommand, machine: str, folder: Path) -> str:
-    """Download every output into `folder`; what could not be had, in words, or nothing."""
+def bring_home(colab: ColabCommand, machine: str, folder: Path, patience: float = PATIENCE) -> str:
+    """Download every output that is not in `folder` already; what could not be had, in words, or nothing."""
+
+    def content(source: str) -> bytes:
+        for attempt in _attempts(patience):
+            with attempt:
+                return colab.content(machine, source)
+        raise AssertionError("tenacity raises in the end")
+
     try:
-        listed = [Piece.model_validate(entry) for entry in json.loads(_bytes(colab, machine, "swath-outputs.json"))]
+        listed = [Piece.model_validate(entry) for entry in json.loads(content("swath-outputs.json"))]
     except (NotThere, LostConnection, ValueError) as error:
         return f"its outputs could not be listed: {error}"
 
     def bring(piece: Piece) -> str | None:
+        target = files.inside(folder, piece.name)
+        if piece.is_met_by(target):
+            return None
         try:
-            for attempt in _attempts():
-                with attempt, files.replacing(files.inside(folder, piece.name)) as file:
+            for attempt in _attempts(patience):
+                with attempt, files.replacing(target) as file:
                     for source in piece.sources:
-                        file.write(_bytes(colab, machine, source))
+                        file.write(content(source))
                     file.flush()
                     if not piece.is_met_by(Path(file.name)):
                         raise LostConnection(f"{piece.name} arrived damaged")
@@ -51,19 +60,9 @@ def bring_home(colab: ColabCommand, machine: str, folder: Path) -> str:
     return f"{len(lost)} of its outputs could not be brought home: {', '.join(lost[:5])}" if lost else ""
 
 
-def _bytes(colab: ColabCommand, machine: str, source: str) -> bytes:
-    """One file of the machine's working folder; the command writes it to a file first."""
-    for attempt in _attempts():
-        with attempt, tempfile.TemporaryDirectory(prefix="swath-") as folder:
-            target = Path(folder) / "file"
-            colab.download(machine, f"content/{source}", target)
-            return target.read_bytes()
-    raise AssertionError("unreachable")
-
-
-def _attempts() -> Retrying:
+def _attempts(patience: float) -> Retrying:
     return Retrying(
-        stop=stop_after_delay(PATIENCE),
+        stop=stop_after_delay(patience),
         wait=wait_exponential(multiplier=0.5, max=60),
         retry=retry_if_exception_type(LostConnection),
         reraise=True,

@@ -39,6 +39,9 @@ from lib.launching.supervisor import GRACE
 BEAT = durations.from_environment("SWATH_BEAT_SECONDS", 15)
 """Seconds between signs of life of a machine that has nothing else to say."""
 
+KEEP = durations.from_environment("SWATH_KEEP_SECONDS", 900)
+"""Seconds after which what the kernel has written so far comes home: Colab may take a machine at any time."""
+
 CONTENT = "content"
 """The machine's working folder, as the command's file transfers name it: they start at the machine's root."""
 
@@ -161,6 +164,7 @@ class ColabSupervisor:
             "limit": self.job["limit"],
             "grace": GRACE,
             "beat": BEAT,
+            "keep": KEEP,
             "part": colab_data.PART,
             "data": self.state["sums"],
             "needs": needs(),

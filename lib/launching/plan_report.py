@@ -61,6 +61,8 @@ def show_start(plan: Plan) -> None:
     )
     if plan.place != "local":
         talk(f"accelerator: {_accelerator(plan)}; internet {_on(plan.internet)}")
+    if plan.place == "colab":
+        talk(f"data: {colab_data.describe(plan.competition, plan.data)}")
     if plan.accelerator.warning:
         talk(f"note: {plan.accelerator.warning}")
 
