@@ -131,6 +131,15 @@ def test_wrong_words(colab, on_colab, words, code, said, hint):
     assert colab.calls() == []
 
 
+def test_the_way_to_sign_in(colab, on_colab):
+    done = on_colab(*ON_COLAB, code=2, SWATH_COLAB_AUTH="gcloud")
+    assert "SWATH_COLAB_AUTH = 'gcloud' is no way to sign in" in done.stderr
+    assert colab.calls() == []
+    colab.account(signed_in=False)
+    on_colab(*ON_COLAB, code=3, SWATH_COLAB_AUTH="adc")
+    assert colab.calls("usage") == [["--auth", "adc", "usage"]]
+
+
 def test_a_dry_run_asks_nobody(colab, on_colab, small_dubai):
     root, _ = small_dubai
     done = on_colab("launch.py", "--on", "colab", "-c", "dubai", "--data", root, "--dry-run")
@@ -262,7 +271,7 @@ def test_the_time_limit(start, end_of):
     assert [output.name for output in session.outputs(ref)] == ["kept.txt"]
 
 
-@pytest.mark.parametrize("fault", [{"cut_after": 5}, {"silent_after": 5}])
+@pytest.mark.parametrize("fault", [{"cut_after": 5}, {"silent_after": 5}, {"garbled": 5}])
 def test_a_connection_that_breaks_off_or_falls_silent_costs_nothing(colab, start, end_of, monkeypatch, fault):
     monkeypatch.setenv("SWATH_SILENCE_SECONDS", "0.6")
     colab.order("exec", **fault)

@@ -12,9 +12,11 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from lib import files
+from lib.errors import SwathError
 from lib.launching import durations
 from lib.launching.colab_command import ColabCommand, NotThere
 from lib.launching.colab_outputs import bring_home
@@ -52,6 +54,7 @@ class Follower:
         self.records = self._mend()
         self.ended: dict | None = None
         self.told: bool | None = None
+        self.packs = 0
         self.is_lost = False
 
     def listen(self, cell: Path) -> None:
@@ -60,6 +63,8 @@ class Follower:
             process = self.colab.cell(self.machine, cell, self.timeout, trouble.fileno())
             try:
                 self._read(process, trouble)
+            except OSError:  # a full disk here: the log on the machine waits for a better time
+                return
             finally:
                 process.kill()
                 process.wait()
@@ -73,6 +78,9 @@ class Follower:
                 state = self._look()
                 looks = looks + 1 if state["beats"] == beats else 0
                 beats = state["beats"]
+                if state["packs"] > self.packs:
+                    self.packs = state["packs"]
+                    self._keep()
                 if state["records"] > self.records:
                     self._catch_up()
                 if state["state"] != "running":
@@ -80,7 +88,7 @@ class Follower:
                     continue
                 if looks > DEAD_BEATS:
                     return "failed", "the machine gives no sign of life any more"
-            except (NotThere, LostConnection, ValueError) as error:
+            except (NotThere, LostConnection, ValueError, OSError) as error:
                 looks += 1
                 if self._is_gone():
                     self.is_lost = True
@@ -108,21 +116,32 @@ class Follower:
                 chunk = os.read(process.stdout.fileno(), 1 << 16)
                 if not chunk:
                     return
-                heard = time.monotonic()
                 *lines, half = (half + chunk).split(b"\n")
                 for line in lines:
                     self._line(line, trouble)
-                    if line == b"@packed":  # Colab may take the machine at any time: what is home stays
-                        bring_home(self.colab, self.machine, self.folder / "working", patience=0)
-                        heard = time.monotonic()
+                heard = time.monotonic()
 
     def _line(self, line: bytes, trouble) -> None:
-        if line.startswith(b"@log "):
-            self._add([line.removeprefix(b"@log ")])
-        elif line.startswith(b"@end "):
-            self.ended = json.loads(line.removeprefix(b"@end "))
-        elif line not in (b"@beat", b"@packed"):
+        word, _, content = line.partition(b" ")
+        try:
+            match word:
+                case b"@log":
+                    self._add([content])
+                case b"@end":
+                    self.ended = json.loads(content)
+                case b"@packed":
+                    self._keep()
+                case b"@beat":
+                    return
+                case _:
+                    trouble.write(line + b"\n")
+        except ValueError:  # damaged on its way: the machine's files have it whole
             trouble.write(line + b"\n")
+
+    def _keep(self) -> None:
+        """Bring home what the kernel has written so far: Colab may take the machine at any time."""
+        with suppress(SwathError):
+            bring_home(self.colab, self.machine, self.folder / "working", patience=0)
 
     def _add(self, lines: list[bytes]) -> None:
         """Write the records that come next; those that were seen are passed over, and so are those after a gap."""

@@ -163,6 +163,7 @@ class Machine:
     def note(self, state, message):
         """Write down how the run stands, and return it."""
         content = {"state": state, "message": message, "records": self.records, "beats": self.beats}
+        content["packs"] = self.generation
         part = self.here / "swath-state.part"
         part.write_text(json.dumps(content))
         os.replace(part, self.here / "swath-state.json")

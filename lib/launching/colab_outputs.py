@@ -9,6 +9,7 @@ from pathlib import Path
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from lib import files
+from lib.errors import SwathError
 from lib.launching import durations
 from lib.launching.colab_command import ColabCommand, NotThere
 from lib.launching.manifest import Entry
@@ -51,7 +52,7 @@ def bring_home(colab: ColabCommand, machine: str, folder: Path, patience: float 
                     file.flush()
                     if not piece.is_met_by(Path(file.name)):
                         raise LostConnection(f"{piece.name} arrived damaged")
-        except (NotThere, LostConnection):
+        except SwathError:  # also when there is no place for it here
             return piece.name
         return None
 

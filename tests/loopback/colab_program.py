@@ -207,6 +207,8 @@ def do_exec(words, account, fault) -> int:
             if heard > fault.get("cut_after", heard):
                 print("RuntimeError: Connection was lost.", file=sys.stderr)
                 return 1
+            if heard == fault.get("garbled"):
+                record[1] = "@log {\n"
             if heard > fault.get("silent_after", heard):
                 continue
             stream = sys.stderr if record[0] == "stderr" else sys.stdout
