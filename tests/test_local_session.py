@@ -22,7 +22,6 @@ def start(tmp_path):
     def start(script: str, timeout: int | None = None, **more):
         kernel = tmp_path / f"kernel{len(started)}"
         files.write(kernel / "kernel.py", script)
-        files.write_json(kernel / "kernel-metadata.json", {"id": "local/mine"})
         session = LocalSession(tmp_path / f"run{len(started)}" / "session", **more)
         ref = session.push(kernel, timeout)
         started.append((session, ref))
@@ -64,7 +63,7 @@ pathlib.Path("sub").mkdir()
 pathlib.Path("sub/out.txt").write_text("made")
 print("to stderr", file=sys.stderr)
 """
-    session, ref = start(script, mounts={"datasets/me/mine": data})
+    session, ref = start(script, data=data, mount="datasets/me/mine")
     status, lines = end_of(session, ref, tmp_path)
     assert (status.state, status.message) == ("complete", "")
     assert sorted(lines) == ["hello", "to stderr"]
@@ -133,7 +132,7 @@ def test_a_launcher_that_dies_before_its_supervisor_leaves_no_run_that_waits_for
     files.write_json(session.folder / "state.json", {"state": "queued", "message": ""})
     ref = session.find("run")
     assert session.status(ref).state == "queued"
-    monkeypatch.setattr("lib.launching.local.START_SECONDS", 0)
+    monkeypatch.setattr("lib.launching.supervised.START_SECONDS", 0)
     assert session.status(ref).state == "failed"
     session.stop(ref)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lib.launching.accelerators import accelerator
+from lib.launching.colab import ColabSession
 from lib.launching.gone import GoneSession
 from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
@@ -40,8 +42,12 @@ def session_of(run: Run) -> Session:
     content = run.read()
     if content["place"] == "kaggle":
         return GoneSession(run) if content.get("deleted") else KaggleSession()
-    local = LocalSession(run.session, _mounts(run))
-    return GoneSession(run) if local.is_tidied else local
+    if content["place"] == "colab":
+        gpu = accelerator(content["accelerator"], "colab").machine_shape
+        session = ColabSession(run.session, run.data, run.competition.mount, _resumes(run), gpu)
+    else:
+        session = LocalSession(run.session, run.data, run.competition.mount, _resumes(run))
+    return GoneSession(run) if session.is_tidied else session
 
 
 def note(run: Run, status: Status) -> None:
@@ -57,8 +63,7 @@ def change_last(run: Run, **changes: object) -> None:
     run.change("attempts", lambda attempts: [*attempts[:-1], attempts[-1] | changes])
 
 
-def _mounts(run: Run) -> dict[str, Path]:
-    """What a session on this machine sees: the data, and the outputs that it goes on from, where Kaggle mounts both."""
+def _resumes(run: Run) -> tuple[str, Path] | None:
+    """Where a session sees the outputs that it goes on from, and where they lie here."""
     earlier = run.read()["attempts"][:-1]
-    mounts = {run.competition.mount: run.data} if run.data else {}
-    return mounts | ({f"notebooks/{earlier[-1]['ref']}": run.outputs} if earlier else {})
+    return (f"notebooks/{earlier[-1]['ref']}", run.outputs) if earlier else None

@@ -7,14 +7,20 @@ from typing import Literal
 
 from lib.competitions import Competition, find_pairs, spelled
 from lib.errors import Refused, UsageError
-from lib.launching import durations
+from lib.launching import colab_data, durations
+from lib.launching.accelerators import TITLES
 from lib.recipe import Recipe
 
-Place = Literal["local", "kaggle"]
-PLACES = ("local", "kaggle")
+Place = Literal["local", "kaggle", "colab"]
+PLACES = ("local", "kaggle", "colab")
 
 SESSION_SECONDS = 12 * 3600
-"""How long a session lasts on Kaggle's CPUs and GPUs."""
+"""How long a session lasts on Kaggle's CPUs and GPUs; on Colab, how long it lasts for everybody."""
+
+COLAB_SECONDS = 24 * 3600
+"""The longest that Colab lets a machine run, for those who pay most."""
+
+LONGEST = {"kaggle": SESSION_SECONDS, "colab": COLAB_SECONDS}
 
 
 def at_home(recipe: Recipe, place: Place) -> Recipe:
@@ -34,16 +40,25 @@ def at_home(recipe: Recipe, place: Place) -> Recipe:
 def check_timeout(text: str | None, place: Place) -> int | None:
     """Seconds that the session may take, within what the place allows."""
     seconds = None if text is None else durations.parse(text)
-    if seconds and place == "kaggle" and seconds > SESSION_SECONDS:
+    if seconds and seconds > LONGEST.get(place, seconds):
         raise UsageError(
-            f"--timeout {text}: Kaggle ends a session after {durations.spell(SESSION_SECONDS)}",
-            "leave --timeout out for all of it",
+            f"--timeout {text}: {TITLES[place]} ends a session after {durations.spell(LONGEST[place])}",
+            f"leave --timeout out for {durations.spell(SESSION_SECONDS)}",
         )
     return seconds
 
 
+def check_network(recipe: Recipe, place: Place) -> None:
+    """Raise when a Colab machine would lack the weights that it starts from; to Kaggle they can travel."""
+    if place == "colab" and recipe.starts_from:
+        raise UsageError(
+            f"model.weights = {str(recipe.starts_from)!r} is a file of this machine, and a Colab machine cannot see it",
+            "start from imagenet or none there, or train here or on Kaggle",
+        )
+
+
 def check_data(competition: Competition, source: Path, place: Place, data: Path | None) -> Path | None:
-    """The data root of a local run, with every image and mask paired; None when there is nothing to mount."""
+    """The data root of a run that brings its own, every image and mask paired; None when there is nothing to bring."""
     if place == "kaggle":
         if data is not None:
             raise UsageError(
@@ -61,10 +76,17 @@ def check_data(competition: Competition, source: Path, place: Place, data: Path 
                 f"{competition.name} makes its own scenes", "leave --data out, or name a competition with -c"
             )
         return None
+    if data is None and place == "colab":
+        raise UsageError(
+            f"{competition.name} needs its data, and Colab mounts nothing of Kaggle's",
+            "bring it with --data DIR, or train where it is mounted: --on kaggle",
+        )
     if data is None:
         where = f"; it is on Kaggle: {competition.home}" if competition.home else ""
         raise UsageError(
             f"{competition.name} needs its data{where}", f"python launch.py -c {spelled(source)} --data DIR"
         )
-    find_pairs(competition.data.train, data)
+    pairs = find_pairs(competition.data.train, data)
+    if place == "colab":
+        colab_data.check_size(pairs)
     return data

@@ -14,10 +14,10 @@ from lib import files
 from lib.launching.attempts import latest, note
 from lib.launching.fetch import Fetched, fetch
 from lib.launching.follow import POLL_SECONDS, ask, follow
-from lib.launching.local import LocalSession
 from lib.launching.runs import Run, now
 from lib.launching.session import KernelRef, Session, Status
 from lib.launching.show import TrainingView, talk
+from lib.launching.supervised import SupervisedSession
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> O
     )
     if finished and status.state == "complete":
         run.state.unlink(missing_ok=True)  # an earlier session's
-    if status.over and isinstance(session, LocalSession):
+    if status.over and isinstance(session, SupervisedSession):
         session.tidy()
     return Outcome(run, status, metric or run.read()["metrics"], fetched)
 

@@ -18,8 +18,10 @@ Data = Annotated[Path | None, Option("--data", metavar="DIR", help="The data roo
 Json = Annotated[bool, Option("--json", help="One JSON document on stdout.")]
 
 # launch.py
-Gpu = Annotated[str | None, Option("--gpu", metavar="none|t4x2|p100|…", help="Naming one means Kaggle.")]
-Place = Annotated[str | None, Option("--on", metavar="local|kaggle", help="Default: Kaggle with --gpu, else here.")]
+Gpu = Annotated[str | None, Option("--gpu", metavar="none|t4x2|p100|…", help="Kaggle's; with --on colab: t4, l4, …")]
+Place = Annotated[
+    str | None, Option("--on", metavar="local|kaggle|colab", help="Default: Kaggle with --gpu, else here.")
+]
 Kernel = Annotated[str, Option("--kernel", metavar="NAME", help="A script of kernels/.")]
 Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any recipe key; repeatable.")]
 Recipe = Annotated[Path | None, Option("--recipe", metavar="FILE.toml", help="Recipe keys from a file.", parser=_path)]

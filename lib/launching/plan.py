@@ -24,7 +24,7 @@ from lib.folders import PROJECT, runs_folder
 from lib.launching import credentials
 from lib.launching.accelerators import Accelerator, accelerator
 from lib.launching.bundle import LIMIT, UTMOST, Bundle, next_session, pack
-from lib.launching.feasible import PLACES, SESSION_SECONDS, Place, at_home, check_data, check_timeout
+from lib.launching.feasible import PLACES, SESSION_SECONDS, Place, at_home, check_data, check_network, check_timeout
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
 
@@ -71,7 +71,7 @@ class Plan:
     @property
     def limit(self) -> int | None:
         """Seconds that a session may take: what was asked, else what the place gives."""
-        return self.timeout or (SESSION_SECONDS if self.place == "kaggle" else None)
+        return self.timeout or (None if self.place == "local" else SESSION_SECONDS)
 
     def within(self, seconds: int) -> Plan:
         """The same plan with sessions of this length, which the bundle and the place are both told."""
@@ -84,10 +84,11 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
 
     Raises `UsageError` for a wrong word or key, `Refused` for what Kaggle would not run.
     """
-    card = accelerator("none" if request.gpu is None else request.gpu)
-    place = ("kaggle" if card.is_gpu else "local") if request.place is None else request.place
+    gpu = "none" if request.gpu is None else request.gpu
+    place = ("local" if gpu.lower() == "none" else "kaggle") if request.place is None else request.place
     if place not in PLACES:
         raise UsageError(f"--on {place}: there is no such place", closest(place, list(PLACES)))
+    card = accelerator(gpu, place)
     if place == "local" and card.is_gpu:
         raise UsageError(f"--gpu {card.name} is Kaggle's", "leave --gpu out: a run here uses the GPUs it finds")
     kernels = sorted(path.stem for path in (PROJECT / "kernels").glob("*.py"))
@@ -100,11 +101,14 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     recipe = at_home(recipe, place)
     if place == "local" and request.internet is not None:
         raise UsageError("--internet and --no-internet are for Kaggle", "a run here uses this machine's network")
-    internet = recipe.needs_hub if request.internet is None else request.internet
-    on_gpus = place == "kaggle" and card.is_gpu and recipe.train.device != "cpu"
+    if place == "colab" and request.internet is False:
+        raise UsageError("--no-internet is for Kaggle", "a Colab machine is always on the internet")
+    internet = place == "colab" or (recipe.needs_hub if request.internet is None else request.internet)
+    check_network(recipe, place)
+    on_gpus = place != "local" and card.is_gpu and recipe.train.device != "cpu"
     recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     timeout = check_timeout(request.timeout, place)
-    limit = timeout or (SESSION_SECONDS if place == "kaggle" else None)
+    limit = timeout or (None if place == "local" else SESSION_SECONDS)
     most = UTMOST if request.force else LIMIT
     bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most)
     return Plan(
@@ -121,7 +125,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         bundle=bundle,
         sessions=request.sessions,
         run_id=new_id(competition.name),
-        metadata=_metadata(request.kernel, competition, card, internet),
+        metadata=_metadata(request.kernel, competition, card, internet, place),
     )
 
 
@@ -203,14 +207,14 @@ def _layers(competition: Competition, source: Path, place: Place, request: Reque
     return layers
 
 
-def _metadata(kernel: str, competition: Competition, card: Accelerator, internet: bool) -> dict[str, Any]:
+def _metadata(kernel: str, competition: Competition, card: Accelerator, internet: bool, place: Place) -> dict[str, Any]:
     """kernel-metadata/<kernel>.json, with what this run decides written over it."""
     base = json.loads((PROJECT / "kernel-metadata" / f"{kernel}.json").read_text())
     sources = competition.kaggle
     return base | {
         "enable_gpu": card.is_gpu,
         "enable_internet": internet,
-        **({"machine_shape": card.machine_shape} if card.machine_shape else {}),
+        **({"machine_shape": card.machine_shape} if card.machine_shape and place == "kaggle" else {}),
         "dataset_sources": [*base["dataset_sources"], *sources.datasets],
         "competition_sources": [*base["competition_sources"], *([sources.competition] if sources.competition else [])],
     }

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lib import files
-from lib.launching import credentials, durations, weights
+from lib.launching import colab_data, credentials, durations, weights
+from lib.launching.accelerators import TITLES
 from lib.launching.bundle import LIMIT
 from lib.launching.checks import Check, documents, row, some
 from lib.launching.plan import Plan, describe, git_state
@@ -61,6 +62,7 @@ def card(plan: Plan, checks: Iterable[Check], owner: str | None = None, count: i
         row("time limit", _limit(plan, count)),
         row("model", _model(plan)),
         *([row("uploads", weights.upload_line(plan))] if weights.travelling(plan) else []),
+        *([row("data", colab_data.describe(plan.competition, plan.data))] if plan.place == "colab" else []),
         row("training", _training(plan)),
         row("recipe", _recipe(plan)),
         row(
@@ -96,7 +98,11 @@ def _accelerator(plan: Plan) -> str:
     card = plan.accelerator
     if plan.place == "local":
         return "this machine's"
-    return f"{card.name}: asked as {card.machine_shape}, Kaggle gives {card.gives}" if card.is_gpu else card.gives
+    return (
+        f"{card.name}: asked as {card.machine_shape}, {TITLES[plan.place]} gives {card.gives}"
+        if card.is_gpu
+        else card.gives
+    )
 
 
 def _limit(plan: Plan, count: int) -> str:

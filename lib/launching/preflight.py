@@ -18,6 +18,7 @@ from lib.launching import account, credentials, durations, plan_report, verdicts
 from lib.launching.account import Account
 from lib.launching.checks import UNKNOWN, Check
 from lib.launching.client import connect, owner
+from lib.launching.colab_command import ColabCommand
 from lib.launching.follow import PATIENCE, POLL_SECONDS
 from lib.launching.plan import Plan
 from lib.launching.rehearsal import rehearse_model
@@ -48,6 +49,8 @@ def offline(plan: Plan) -> tuple[Check, ...]:
     """What this machine alone can say; what Kaggle alone can say is "not asked"."""
     if plan.place == "local":
         return ()
+    if plan.place == "colab":
+        return (verdicts.leaks_check(plan),)
     listed = sources(plan.metadata)
     names = verdicts.names_check(listed)
     unasked = [Check("quota", UNKNOWN, verdicts.NOT_ASKED)] if plan.accelerator.is_gpu else []
@@ -77,6 +80,11 @@ def clear(
     if not force and any(check.failed for check in here):
         plan_report.show_card(plan, here)
         raise refusal(here)
+    if plan.place == "colab":
+        plan_report.show_card(plan, here, count=count)
+        talk(f"colab: {ColabCommand().check()} left")
+        rehearse_model(plan)
+        return plan
     credentials.needed()
     rehearse_model(plan)
     api = connect()

@@ -25,7 +25,7 @@ from lib.launching.terminal import talk
 
 def prepare(plan: Plan) -> Run:
     """Make the run's folder, with exactly what will be pushed."""
-    owner = KaggleSession().owner if plan.place == "kaggle" else "local"
+    owner = KaggleSession().owner if plan.place == "kaggle" else plan.place
     plan = weights.attach(plan)
     run_id = plan.run_id
     attempt = new_attempt(f"{owner}/{run_id}")

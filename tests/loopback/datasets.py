@@ -5,7 +5,7 @@
     CreateDataset {"ownerSlug": "tester", "slug": "my-tiles", "title": "my tiles", "files": [{"token": "…"}], …}
 
 `server.datasets["me/tiles"] = folder` is a data set that was READY all along, unless
-`server.dataset_states["me/tiles"] = ["BLOBS_RECEIVED", "READY"]` says otherwise: an answer each, then the last for good.
+`server.dataset_states["me/tiles"] = ["BLOBS_RECEIVED", "READY"]` says otherwise, an answer each, the last one for good.
 A data set that is not READY is no error of a push: the session starts and finds nothing mounted.
 """
 
@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .exchange import Refused, without_defaults
-from .kernels import _slugify
+from .exchange import Refused, slugify, without_defaults
 
 TITLE_LENGTHS = range(6, 51)
 TAKEN = 'The requested title "{}" is already in use by a dataset. Please choose another title.'
@@ -74,7 +73,7 @@ class DatasetsService:
             raise Refused(400, "The dataset title must be between 6 and 50 characters")
         if not request.get("licenseName"):
             raise Refused(400, "A license must be specified.")
-        name = f"{self.server.owner}/{_slugify(title)}"
+        name = f"{self.server.owner}/{slugify(title)}"
         if title in self.taken or name in self.made or name in self.server.datasets:
             return {"status": "error", "error": TAKEN.format(title)}
         files = self._lay_out(name, request)

@@ -6,10 +6,12 @@ inside a service becomes HTTP 409 with `{"error": {"code": 409, "message": "…"
 """
 
 import json
+import re
 import socket
 import struct
 import sys
 import traceback
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,6 +60,11 @@ def error_answer(code: int, message: str, headers: Mapping[str, str] | None = No
 def without_defaults(fields: Mapping[str, Any], keep: Collection[str] = ()) -> dict[str, Any]:
     """Leave out values that equal their type's default, as protobuf's JSON does; `keep` names exceptions."""
     return {name: value for name, value in fields.items() if value or (name in keep and value is not None)}
+
+
+def slugify(title: str) -> str:
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 END_OF_LOG = b"data: END_OF_LOG\n\n"

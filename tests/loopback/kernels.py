@@ -10,13 +10,12 @@ import json
 import os
 import re
 import shutil
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import quotas
-from .exchange import END_OF_LOG, Answer, Refused, json_answer, log_event, without_defaults
+from .exchange import END_OF_LOG, Answer, Refused, json_answer, log_event, slugify, without_defaults
 from .mounts import lay_out, resolve
 from .sessions import Machine, Version
 
@@ -198,7 +197,7 @@ class KernelsService:
         """The slug that the title makes, whatever slug was asked for."""
         if len(title) < MIN_TITLE_LENGTH:
             raise Refused(400, "Title must be at least five characters")
-        slug = _slugify(title)
+        slug = slugify(title)
         if self.server.kernels.get(slug, kernel) is not kernel:
             raise Refused(409, "The requested title is already in use by a notebook.")
         return slug
@@ -242,11 +241,6 @@ def _check_source(request: Json) -> None:
         raise Refused(400, "The kernel source must be less than 1 megabytes in size.")
     if (request.get("language"), request.get("kernelType")) != ("python", "script"):
         raise Refused(400, "This server runs Python scripts only.")
-
-
-def _slugify(title: str) -> str:
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def _events(version: Version) -> Iterator[bytes]:
