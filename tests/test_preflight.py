@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -129,16 +130,45 @@ def test_what_kaggle_counts_otherwise_is_waited_for_too_and_remembered(server, o
     """One slot where two are usual: the push itself is refused, and teaches the number."""
     server.gpu_slots = 1
     busy(server, "at-dawn")
-    launcher = on_kaggle.start(*PUSH, "--wait-slot")
-    wait_for(lambda: server.count("SaveKernel") > 1)
-    launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=60)
-    assert launcher.returncode == 130
+    launcher = on_kaggle.start(*PUSH, "--wait-slot", SWATH_POLL_SECONDS="600")
+    said = next(line for line in launcher.stderr if line.startswith("waiting: "))
     assert "Maximum batch GPU session count of 1 reached." in said
+    launcher.send_signal(signal.SIGINT)
+    launcher.communicate(timeout=60)
+    assert launcher.returncode == 130
     assert not list(on_kaggle.runs.glob("*")), "Ctrl-C while waiting leaves nothing"
     pushes = server.count("SaveKernel")
     assert "Kaggle runs 1 GPU sessions of yours at a time" in on_kaggle(*PUSH, code=3).stderr
     assert server.count("SaveKernel") == pushes
+    learned = Path(server.env["SWATH_CACHE"]) / "slots.json"
+    facts = files.read_json(learned)
+    facts[f"{server.url} tester GPU"]["learned"] -= 2 * 86_400
+    files.write_json(learned, facts)
+    on_kaggle(*PUSH, code=3)
+    assert server.count("SaveKernel") == pushes + 1, "a day later Kaggle may give more again"
+
+
+def test_a_push_without_a_slot_is_repeated_until_there_is_one(server, on_kaggle):
+    """Where Kaggle does not tell what runs, only the push finds out."""
+    busy(server, "at-dawn", "at-noon")
+    server.faults.add("ListKernels", Refuse(500))
+    launcher = on_kaggle.start(*PUSH, "--wait-slot")
+    wait_for(lambda: server.count("SaveKernel") > 1)
+    server.kernels["at-dawn"].latest.cancel()
+    out, said = launcher.communicate(timeout=60)
+    assert launcher.returncode == 0, said
+    assert out.strip() in server.kernels
+    assert [path.name for path in on_kaggle.runs.glob("2*")] == [out.strip()]
+
+
+def test_runs_of_this_machine_count_even_when_kaggle_does_not_list_them(server, on_kaggle):
+    server.env["QUICK_KERNEL_SECONDS"] = "600"
+    first, second = (on_kaggle(*PUSH).stdout.strip() for _ in range(2))
+    server.faults.add("ListKernels", HtmlPage(503))
+    done = on_kaggle(*PUSH, code=3)
+    assert card(done.stderr)["slots"] == ("fail", f"at least 2 of 2 GPU sessions running: {first} and 1 more")
+    assert f"tester/{second}" in done.stderr
+    assert server.count("SaveKernel") == 2
 
 
 @pytest.mark.parametrize("what", ["slot", "data"])
@@ -154,6 +184,11 @@ def test_ctrl_c_while_waiting_leaves_nothing(server, on_kaggle, own, what):
     assert launcher.returncode == 130
     assert "Traceback" not in said
     assert nothing_was_started(server, on_kaggle)
+
+
+def test_a_run_here_has_no_slots_to_wait_for(program):
+    assert "--wait-slot is for Kaggle" in program("launch.py", "--wait-slot", code=2).stderr
+    assert not program.runs.exists()
 
 
 # Sources

@@ -139,18 +139,15 @@ def _is_recent(started: str | datetime.datetime | None) -> bool:
 
 
 def _recent(client: Any, owner: str) -> list[Any]:
+    """The user's own kernels, private ones too, that were last run so lately that they may still run."""
     from kagglesdk.kernels.types.kernels_api_service import ApiListKernelsRequest
-    from kagglesdk.kernels.types.kernels_enums import KernelsListSortType
+    from kagglesdk.kernels.types.kernels_enums import KernelsListSortType, KernelsListViewType
 
     request = ApiListKernelsRequest()
-    request.user, request.sort_by, request.page_size, request.page = owner, KernelsListSortType.DATE_RUN, PAGE, 1
-    return [
-        kernel for kernel in client.kernels.kernels_api_client.list_kernels(request).kernels or [] if _may_run(kernel)
-    ]
-
-
-def _may_run(kernel: Any) -> bool:
-    return bool(kernel.ref) and _is_recent(kernel.last_run_time)
+    request.group, request.sort_by = KernelsListViewType.PROFILE, KernelsListSortType.DATE_RUN
+    request.page, request.page_size = 1, PAGE
+    listed = client.kernels.kernels_api_client.list_kernels(request).kernels or []
+    return [kernel for kernel in listed if kernel.ref.startswith(f"{owner}/") and _is_recent(kernel.last_run_time)]
 
 
 def _active(api: Any, kernels: list[Any], kind: Kind) -> set[str]:

@@ -9,6 +9,7 @@ segmentation-models-pytorch (which Kaggle's image lacks) travel inside it: a rea
 
 from __future__ import annotations
 
+import ast
 import base64
 import bz2
 import hashlib
@@ -36,6 +37,7 @@ LINE = 4000
 
 SMP = "segmentation-models-pytorch"
 STAYS_HOME = "launching"
+SESSION = "SESSION = "
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,7 @@ def pack(
 def next_session(source: bytes, limit: int | None, resumes: str | None) -> bytes:
     """The same bundle for another session: `resumes` names the kernel, as owner/slug, that it goes on from."""
     lines = source.split(b"\n")
-    place = next(number for number, line in enumerate(lines) if line.startswith(b"SESSION = "))
-    lines[place] = _session(limit, resumes).encode()
+    lines[_session_line(lines)] = _session(limit, resumes).encode()
     return b"\n".join(lines)
 
 
@@ -101,9 +102,20 @@ def with_weights(source: bytes, weights: Mapping[str, str]) -> bytes:
     return source.replace(b"\nWEIGHTS = ''\n", f"\nWEIGHTS = {json.dumps(dict(weights))!r}\n".encode(), 1)
 
 
+def shortened(source: bytes, limit: int) -> bytes:
+    """The same session's bundle with another limit, in seconds."""
+    lines = source.split(b"\n")
+    session = ast.literal_eval(lines[_session_line(lines)].decode().removeprefix(SESSION))
+    return next_session(source, limit, session["resumes"])
+
+
+def _session_line(lines: list[bytes]) -> int:
+    return next(number for number, line in enumerate(lines) if line.startswith(SESSION.encode()))
+
+
 def _session(limit: int | None, resumes: str | None) -> str:
     """The one line of a bundle that differs from session to session."""
-    return f"SESSION = {{'limit': {limit!r}, 'resumes': {resumes!r}}}"
+    return f"{SESSION}{{'limit': {limit!r}, 'resumes': {resumes!r}}}"
 
 
 def _tree(folder: Path, name: str) -> dict[str, bytes]:

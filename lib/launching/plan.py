@@ -23,7 +23,7 @@ from lib.errors import UsageError
 from lib.folders import PROJECT, runs_folder
 from lib.launching import credentials
 from lib.launching.accelerators import Accelerator, accelerator
-from lib.launching.bundle import LIMIT, UTMOST, Bundle, next_session, pack
+from lib.launching.bundle import LIMIT, UTMOST, Bundle, pack, shortened
 from lib.launching.feasible import PLACES, SESSION_SECONDS, Place, at_home, check_data, check_network, check_timeout
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
@@ -75,7 +75,7 @@ class Plan:
 
     def within(self, seconds: int) -> Plan:
         """The same plan with sessions of this length, which the bundle and the place are both told."""
-        source = next_session(self.bundle.source, seconds, None)
+        source = shortened(self.bundle.source, seconds)
         return replace(self, timeout=seconds, bundle=replace(self.bundle, source=source))
 
 

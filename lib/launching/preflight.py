@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lib.errors import Refused
+from lib.errors import Refused, UsageError
 from lib.launching import account, credentials, durations, plan_report, verdicts
 from lib.launching.account import Account
 from lib.launching.checks import UNKNOWN, Check
@@ -74,6 +74,8 @@ def clear(
     Raises `Refused` for everything that would fail on Kaggle, unless `force`.
     """
     if plan.place == "local":
+        if wait_slot:
+            raise UsageError("--wait-slot is for Kaggle", "leave it out: a run here waits for nobody")
         plan_report.show_start(plan)
         return plan
     here = offline(plan)

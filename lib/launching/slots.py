@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -25,9 +27,14 @@ USUAL: dict[Kind, int] = {"GPU": 2, "CPU": 5}
 REFUSAL = re.compile(r"Maximum batch (\w+) session count of (\d+) reached")
 
 
+DAY = 86_400
+"""Seconds that a refusal is believed for: Kaggle may give more again."""
+
+
 def most(kind: Kind, owner: str) -> int:
     """Sessions of a kind that the user may have at a time, as far as this machine knows."""
-    return _known().get(_account(owner), {}).get(kind, USUAL[kind])
+    known = _known().get(_account(owner, kind), {})
+    return known["most"] if time.time() - known.get("learned", 0) < DAY else USUAL[kind]
 
 
 def learn(owner: str, refusal: str) -> bool:
@@ -36,11 +43,11 @@ def learn(owner: str, refusal: str) -> bool:
     if not found:
         return False
     path = _file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        known = _known()
-        known.setdefault(_account(owner), {})[found[1]] = int(found[2])
-        files.write_json(path, known)
+    with suppress(OSError, Failed):  # a number that cannot be kept is learnt again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            fact = {"most": int(found[2]), "learned": time.time()}
+            files.write_json(path, _known() | {_account(owner, found[1]): fact})
     return True
 
 
@@ -48,11 +55,11 @@ def _file() -> Path:
     return cache_folder() / "slots.json"
 
 
-def _account(owner: str) -> str:
-    return " ".join(filter(None, [os.environ.get("KAGGLE_API_ENDPOINT"), owner]))
+def _account(owner: str, kind: str) -> str:
+    return " ".join(filter(None, [os.environ.get("KAGGLE_API_ENDPOINT"), owner, kind]))
 
 
-def _known() -> dict[str, dict[str, int]]:
+def _known() -> dict[str, dict[str, float]]:
     try:
         content = files.read_json(_file()) if _file().is_file() else {}
     except Failed:

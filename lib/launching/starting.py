@@ -78,11 +78,11 @@ def _when_there_is_a_slot(run: Run, session: Session, timeout: int | None) -> Ke
         try:
             return session.push(run.kernel, timeout)
         except NoSlot as full:
-            if full.reason != said:
-                talk(f"waiting: {full.reason} (Ctrl-C ends it; nothing was started)")
-                said = full.reason
-        try:
-            time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
-            take_back(run)
-            raise
+            try:
+                if full.reason != said:
+                    talk(f"waiting: {full.reason} (Ctrl-C ends it; nothing was started)")
+                    said = full.reason
+                time.sleep(POLL_SECONDS)
+            except KeyboardInterrupt:
+                take_back(run)
+                raise
