@@ -57,8 +57,7 @@ def main() -> None:
     device = devices.choose(recipe.train, gpu_asked=folders.plan()["gpu"] != "none")
     count = devices.ranks(recipe.train, device)
     recipe.must_share(count)
-
-    start = brought_weights(folders.inputs) or recipe.starts_from
+    brought_weights(folders.inputs)  # what is missing is told before the images are read
 
     # Data: found, every file opened once, divided.
     root = find_root(competition, folders).resolve()  # at home, errors name the user's folder, not a link to it
@@ -67,7 +66,7 @@ def main() -> None:
     if len(held_out) < count:
         raise UsageError(f"{len(held_out)} validation image(s) cannot be shared by {count} ranks")
     if ranks.is_rank():
-        train(folders, device, count, training, held_out, start)
+        train(folders, device, count, training, held_out)
         return
     print(f"data: {root}: {len(training)} training and {len(held_out)} validation images", flush=True)
     check(pairs, competition)
@@ -75,21 +74,20 @@ def main() -> None:
         if count > 1:
             print(f"starting {count} ranks", flush=True)
             sys.exit(ranks.start(Path(__file__), count))
-        train(folders, device, count, training, held_out, start)
+        train(folders, device, count, training, held_out)
     finally:
         files.write_manifest(folders.working)
 
 
-def train(
-    folders: Folders, device: str, count: int, training: list[Pair], held_out: list[Pair], start: Path | None
-) -> None:
-    """One rank's part of the run; `start` is the file of weights that it begins from."""
+def train(folders: Folders, device: str, count: int, training: list[Pair], held_out: list[Pair]) -> None:
+    """One rank's part of the run."""
     begin = time.time()
     competition, recipe = folders.competition(), folders.recipe()
 
     # Model: the recipe's, on the recipe's weights.
     pl.seed_everything(recipe.train.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
+    start = brought_weights(folders.inputs) or recipe.starts_from
     model = build(recipe.model, len(competition.classes), encoder=None if recipe.starts_from else start)
     if recipe.starts_from:
         checkpoint.fill(model, checkpoint.read(start)[1], start)

@@ -28,7 +28,7 @@ from lib.launching.terminal import talk
 from lib.launching.uploads import Sleep, upload
 
 PATIENCE = 180
-"""Questions until a data set that is not READY is given up."""
+"""Questions until a data set that is not READY is given up: an hour."""
 
 ASKS = 4
 """Questions that may go unanswered, and those for a data set whose creation was not confirmed."""
