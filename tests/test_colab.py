@@ -344,11 +344,19 @@ def test_a_run_without_a_supervisor_can_be_stopped(start, end_of):
     assert end_of(session, ref).state == "stopped"
 
 
-def test_of_a_machine_that_colab_takes_away_stays_what_came_home_before(colab, start, end_of, monkeypatch):
+@pytest.mark.parametrize("killed", [False, True])
+def test_of_a_machine_that_colab_takes_away_stays_what_came_home(colab, start, end_of, monkeypatch, tmp_path, killed):
     monkeypatch.setenv("SWATH_SILENCE_SECONDS", "1")
     monkeypatch.setenv("SWATH_KEEP_SECONDS", "0.3")
-    session, ref = start(WAIT)
-    wait_for(lambda: [output.name for output in session.outputs(ref)] == ["kept.txt"])
+    gate = tmp_path / "gate"
+    wait = f"import os, time\nprint('up', flush=True)\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)\n"
+    session, ref = start(wait + WAIT)
+    wait_for(lambda: "up" in logged(session))
+    if killed:
+        kill_supervisor(session)
+    gate.touch()
+    wait_for(lambda: session.status(ref) and session.outputs(ref))
+    assert [output.name for output in session.outputs(ref)] == ["kept.txt"]
     colab.reap()
     status = end_of(session, ref)
     assert status.state == "failed"

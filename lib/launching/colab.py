@@ -7,6 +7,7 @@ the next command that asks about the run starts another, which goes on where the
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -15,13 +16,16 @@ from pathlib import Path
 from lib import files
 from lib.errors import Failed, Refused
 from lib.launching.feasible import SESSION_SECONDS
-from lib.launching.session import KernelRef, Status
+from lib.launching.session import KernelRef, Output, Status
 from lib.launching.supervised import PAUSE, STATE, SupervisedSession
 
 SUPERVISOR = "lib.launching.colab_supervisor"
 JOB = "job.json"
 STOP = "stop"
 HELD = ("asked", "held")
+
+PART = r"\..*\.part"
+"""The names of files that `lib.files` has not finished."""
 
 
 class ColabSession(SupervisedSession):
@@ -90,6 +94,10 @@ class ColabSession(SupervisedSession):
             time.sleep(PAUSE)
         if state["machine"] in HELD:
             raise Failed(state["message"], f"colab stop -s {self.machine_name}")
+
+    def outputs(self, ref: KernelRef) -> list[Output]:
+        """What has come home so far; a file that is still on its way is none of it."""
+        return [output for output in super().outputs(ref) if not re.fullmatch(PART, output.name.rpartition("/")[2])]
 
     @property
     def is_tidied(self) -> bool:
