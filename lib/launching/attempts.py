@@ -6,6 +6,7 @@ note(run, session.status(ref))
 
 from __future__ import annotations
 
+from lib.launching import failures
 from lib.launching.gone import GoneSession
 from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
@@ -37,11 +38,16 @@ def session_of(run: Run) -> Session:
 
 
 def note(run: Run, status: Status) -> None:
-    """Write down how the latest session stands, and with it the run."""
+    """Write down how the latest session stands, and with it the run: a known failure is named."""
+    content, failure = run.read(), failures.of(run, status)
     change_last(run, status=status.state)
     state = status.state if status.state != "unknown" else "running"
-    ended = {"ended": now()} if status.over and not run.read().get("ended") else {}
-    run.update(status=state, message=status.message, **ended)
+    more = {"ended": now()} if status.over and not content.get("ended") else {}
+    if failure or content.get("failure"):
+        more["failure"] = failure
+    if status.is_gone:
+        more |= {"deleted": True, "log_whole": True}
+    run.update(status=state, message=status.message, **more)
 
 
 def change_last(run: Run, **changes: object) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from lib.errors import Failed, Refused, SwathError
 from lib.launching import credentials
-from lib.launching.session import LostConnection, Unreachable
+from lib.launching.session import LostConnection, Missing, Unreachable
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 90
@@ -120,7 +120,8 @@ def _from_answer(what: str, error: Any, found: credentials.Source | None) -> Swa
         )
     if code in (408, 429, 500, 502, 503, 504):
         return LostConnection(f"{what}: Kaggle is busy (HTTP {code}: {words})", "try again in a minute")
-    return Failed(f"{what}: Kaggle refused it (HTTP {code}): {words}")
+    kind = Missing if code in (403, 404) else Failed
+    return kind(f"{what}: Kaggle refused it (HTTP {code}): {words}")
 
 
 def server_words(answer: Any) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
-from lib.errors import SwathError
+from lib.errors import Failed, SwathError
 
 State = Literal["queued", "running", "complete", "failed", "stopped", "unknown"]
 
@@ -35,6 +35,8 @@ class Status:
 
     state: State
     message: str = ""
+    is_gone: bool = False
+    """Whether its place keeps nothing of it any more."""
 
     @property
     def over(self) -> bool:
@@ -61,6 +63,14 @@ class Output:
 
 class LostConnection(SwathError):
     """A request, a stream or a download broke off; whether the other side acted is not known."""
+
+
+class StreamRefused(LostConnection):
+    """The place gives no log now, though the session may well be there: asked again at once, it would say the same."""
+
+
+class Missing(Failed):
+    """The place says that it has no such kernel, or none for this user."""
 
 
 class Unreachable(LostConnection):
