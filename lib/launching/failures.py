@@ -101,8 +101,8 @@ KNOWN = (
         "time limit",
         "go on from its checkpoint: python launch.py --resume {run}; or let several sessions take turns: --chain 3; or "
         "train less: --set train.epochs={epochs}",
-        r"exceed\w* .{0,40}(run|execution|session|allowed) ?-?time|time limit (of .*)?(was )?(reached|exceeded)|"
-        r"(notebook|kernel|session) time(d )?out|exceeded the time|"
+        r"exceed\w* .{0,40}((run|execution|session|allowed) ?-?time|time limit)|exceeded the time|"
+        r"time limit (of .*)?(was )?(reached|exceeded)|(notebook|kernel|session) time(d )?out|"
         r"max(imum)? (allowed )?(run|execution) ?time",
     ),
 )

@@ -4,8 +4,8 @@
     1,63.1,1,24,0.93,,0.00041,41.2,0.12,60.4,0.97,11.2
 
 `session` counts the run's sessions from 1, `time` is seconds into the session by its log's clock. Everyone who follows
-a log reads it from its beginning, so the n-th progress line of a session is its n-th row: whoever comes first writes it,
-and nobody writes it again.
+a log reads it from its beginning, so the n-th progress line of a session is its n-th row: whoever comes first writes
+it, and nobody writes it again.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from lib.errors import Failed
 from lib.launching.attempts import latest, note
 from lib.launching.follow import look
 from lib.launching.log_file import earlier, so_far
+from lib.launching.report import left_running
 from lib.launching.runs import Run
 from lib.launching.session import LostConnection
 from lib.launching.show import talk
@@ -26,11 +27,12 @@ def print_log(run: Run, live: bool, out: TextIO) -> None:
         return _print_home(run, out)
     if not live:
         return _print_so_far(run, out)
-    if out.isatty() and talk.is_terminal:
-        followed = watch(run)
-    else:
-        out.write(earlier(run))
-        followed = watch(run, raw=lambda line: print(line, file=out, flush=True))
+    with left_running(run):
+        if out.isatty() and talk.is_terminal:
+            followed = watch(run)
+        else:
+            out.write(earlier(run))
+            followed = watch(run, raw=lambda line: print(line, file=out, flush=True))
     if followed.status.is_gone:
         raise Failed(followed.status.message, f"what was read of its log is here: {run.log}")
     if not followed.log_whole:

@@ -46,11 +46,12 @@ def show_left(run: Run) -> None:
     if not run.folder.is_dir():  # a push that was refused leaves none
         return
     content = run.read()
-    if Status(content["status"]).over:
-        talk(f"\nrun {run.id} is over ({content['status']}); bring home what it left with")
-        talk(f"  python launch.py fetch {run.id}")
-        return
     pushed = content["attempts"][-1]["version"] is not None
+    if Status(content["status"]).over:
+        if pushed:
+            talk(f"\nrun {run.id} is over ({content['status']}); bring home what it left with")
+            talk(f"  python launch.py fetch {run.id}")
+        return
     talk(f"\nrun {run.id} goes on without this terminal{'' if pushed else ', if it was started'}; pick it up with")
     show_commands(run)
 
