@@ -10,8 +10,11 @@ from lib.launching import failures
 from lib.launching.gone import GoneSession
 from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
-from lib.launching.runs import Run, now
+from lib.launching.runs import Run, now, seconds_since
 from lib.launching.session import KernelRef, Session, Status
+
+PUSH_SECONDS = 600
+"""A push that its place has not heard of for so long was never made."""
 
 
 def latest(run: Run) -> tuple[Session, KernelRef]:
@@ -25,6 +28,9 @@ def latest(run: Run) -> tuple[Session, KernelRef]:
         ref = session.find(last["ref"].split("/")[1])
         if ref is not None:
             change_last(run, version=ref.version, url=ref.url)
+        elif seconds_since(last["started"]) > PUSH_SECONDS:
+            change_last(run, status="failed")
+            run.update(status="failed", message="it was never pushed")
     return session, run.ref()
 
 

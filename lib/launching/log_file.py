@@ -57,10 +57,12 @@ class LogFile:
 
     def __init__(self, path: Path, start: int = 0) -> None:
         self.path, self.at = Path(path), start
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked(), open(self.path, "ab") as file:
-            file.write(b"\n" * (start - file.tell()))  # for lines of earlier sessions that somebody removed
         self.known = start
+        self.lock = FileLock(self.path.with_name("log.lock"))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if start:
+            with self.lock, open(self.path, "ab") as file:
+                file.write(b"\n" * (start - file.tell()))  # for lines of earlier sessions that somebody removed
 
     def write(self, data: str) -> None:
         """The session's next words; bytes that are there already stay."""
@@ -68,7 +70,7 @@ class LogFile:
         begin, self.at = self.at, self.at + len(content)
         if self.at <= self.known:
             return
-        with self._locked(), open(self.path, "ab") as file:
+        with self.lock, open(self.path, "ab") as file:
             size = file.tell()
             if begin <= size < self.at:  # past a gap nothing is written: the next replay fills it
                 file.write(content[size - begin :])
@@ -77,10 +79,7 @@ class LogFile:
     @property
     def is_whole(self) -> bool:
         """Whether all that was written here is in the file."""
-        return self.path.is_file() and self.path.stat().st_size >= self.at
-
-    def _locked(self) -> FileLock:
-        return FileLock(self.path.with_name("log.lock"))
+        return (self.path.stat().st_size if self.path.is_file() else 0) >= self.at
 
 
 class Lines:

@@ -27,6 +27,7 @@ class MetricsFile:
 
     def __init__(self, path: Path, session: int = 1) -> None:
         self.path, self.session = Path(path), session
+        self.lock = FileLock(self.path.with_name("log.lock"))
         self.seen = 0
         self.rows = 0
         """Rows of this session that stood in the file when it had `size` bytes."""
@@ -37,7 +38,7 @@ class MetricsFile:
         self.seen += 1
         if self.rows >= self.seen:
             return
-        with FileLock(self.path.with_name("log.lock")):
+        with self.lock:
             self._look()
             if self.rows == self.seen - 1:  # with fewer, somebody removed rows: the next replay brings them back
                 self._append(_row(self.session, time, progress))

@@ -30,11 +30,13 @@ def print_log(run: Run, live: bool, out: TextIO) -> None:
     with left_running(run):
         if out.isatty() and talk.is_terminal:
             followed = watch(run)
+            if followed.status.state == "stopped":
+                raise Failed(f"run {run.id} was stopped: {followed.status.message}", f"python launch.py fetch {run.id}")
         else:
             out.write(earlier(run))
             followed = watch(run, raw=lambda line: print(line, file=out, flush=True))
     if followed.status.is_gone:
-        raise Failed(followed.status.message, f"what was read of its log is here: {run.log}")
+        raise Failed(followed.status.message, f"what was read of its log is here: python launch.py logs {run.id}")
     if not followed.log_whole:
         _, ref = latest(run)
         raise LostConnection(f"the log of {ref} could not be read to its end", f"python launch.py logs {run.id}")
@@ -42,30 +44,32 @@ def print_log(run: Run, live: bool, out: TextIO) -> None:
 
 def _print_so_far(run: Run, out: TextIO) -> None:
     session, ref = latest(run)
-    begun = False
+    begun, lost = False, None
     try:
         for record in so_far(run, session, ref):
             out.write("" if begun else earlier(run))
             out.write(record.data)
             begun = True
     except LostConnection as error:
-        status = look(session, ref)
-        note(run, status)
-        if not begun:
-            _print_home(run, out)
-        if status.state == "queued":
-            talk.print("it is queued, and has said nothing yet", markup=False)
-        elif not status.is_gone:
-            raise LostConnection(error.reason, f"try again: python launch.py logs {run.id}") from None
+        lost = error
+    if begun and not lost:
+        return
+    status = look(session, ref)
+    note(run, status)
+    if not begun:
+        _print_home(run, out)
+    if status.is_gone or status.state == "queued":
+        talk.print(status.message or "it is queued, and has said nothing yet", markup=False)
+    elif lost:
+        raise LostConnection(lost.reason, f"try again: python launch.py logs {run.id}")
 
 
 def _print_home(run: Run, out: TextIO) -> None:
     """What is here of the log; of a session that is gone that may be nothing."""
+    content = run.read()
+    if not run.log.is_file() and (content.get("deleted") or not content.get("log_whole")):
+        return talk.print("nothing was ever read of its log", markup=False)
     try:
         out.write(run.log.read_text(encoding="utf-8", errors="replace"))
-    except FileNotFoundError as error:
-        if run.read().get("log_whole") and not run.read().get("deleted"):
-            raise Failed(f"{run.log} cannot be read: {error.strerror}", f"python launch.py fetch {run.id}") from None
-        talk.print("nothing of its log was ever read", markup=False)
     except OSError as error:
         raise Failed(f"{run.log} cannot be read: {error.strerror}", f"python launch.py fetch {run.id}") from None

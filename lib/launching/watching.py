@@ -52,6 +52,7 @@ def watch(run: Run, raw: Callable[[str], None] | None = None) -> Followed:
                 raise
             if choice is Choice.STOP:
                 return Followed(stopping.stop(run), bool(run.read().get("log_whole")))
+            alarms.heard()
     run.update(log_whole=followed.log_whole)
     note(run, followed.status)
     return followed
