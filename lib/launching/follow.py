@@ -31,10 +31,12 @@ END_TRIES = 3
 STREAM_REST = 300.0
 """The longest pause, in seconds, before a stream that was refused is tried again; each refusal doubles it."""
 
-LOOKS = 3
+LOOKS = 4
 """Times in a row that a kernel must be missing before it counts as deleted: a fresh one is not known everywhere."""
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 15.0
+"""Between these looks."""
+
 DELETED = "the kernel was deleted elsewhere"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 
+from lib.errors import Failed, Refused
 from lib.launching import interrupt, queueing, stopping
 from lib.launching.alarms import Alarms, ticking
 from lib.launching.attempts import latest, note
@@ -25,7 +26,7 @@ def watch(run: Run, raw: Callable[[str], None] | None = None) -> Followed:
     """Follow a run's latest session to its end and write down how it stands.
 
     Lines go to a live table, or as they are to `raw`. At a Ctrl-C on a terminal the user decides: raises
-    KeyboardInterrupt when the run is left running.
+    KeyboardInterrupt when the run is left running, and never `Refused`: the session has been spending for a while.
     """
     session, ref = latest(run)
     view = TrainingView(run.competition.metric.label)
@@ -46,6 +47,8 @@ def watch(run: Run, raw: Callable[[str], None] | None = None) -> Followed:
                     _begin(run, session, ref, view, alarms)
                 followed = follower.to_end()
             break
+        except Refused as error:
+            raise Failed(error.reason, error.hint) from None
         except KeyboardInterrupt:
             choice = Choice.LEAVE if raw else interrupt.ask(run.id, run.read()["place"] == "kaggle")
             if choice is Choice.LEAVE:
