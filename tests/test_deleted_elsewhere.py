@@ -4,7 +4,7 @@ import pytest
 
 from lib import files
 from lib.launching.runs import now
-from tests.conftest import PROJECT, WITHOUT_GPU, wait_for
+from tests.conftest import PROJECT, wait_for
 from tests.following import launched, log_of, the_run
 from tests.loopback import EMPTY
 from tests.loopback.quick_kernel import quick_python
@@ -49,11 +49,9 @@ def test_a_kernel_deleted_before_anybody_looked(server, on_kaggle, unknown_run, 
 @pytest.fixture
 def unknown_run(on_kaggle):
     """A run whose kernel is not on the server: as `--detach` leaves it when the kernel is deleted afterwards."""
-    on_kaggle("launch.py", "--gpu", "t4x2", "-c", "sample", *WITHOUT_GPU, "--dry-run")
     run_id = "20261120-092133-sample-4f1c"
     folder = on_kaggle.runs / run_id
-    (on_kaggle.runs / "dry-run").rename(folder)
-    (folder / "competition.toml").write_bytes((PROJECT / "lib" / "competitions" / "sample.toml").read_bytes())
+    files.write(folder / "competition.toml", (PROJECT / "lib" / "competitions" / "sample.toml").read_bytes())
     attempt = {"ref": f"tester/{run_id}", "version": 1, "url": "", "status": "queued", "started": "", "log_start": 0}
     files.write_json(
         folder / "run.json",
@@ -71,7 +69,7 @@ def test_a_run_whose_launcher_died_before_the_push_does_not_wait_for_ever(server
     files.write_json(description, content | {"attempts": [attempt]})
     assert "was never pushed" in on_kaggle("launch.py", "status", code=1).stderr
     assert files.read_json(description)["status"] == "queued", "it may be on its way"
-    files.write_json(description, content | {"attempts": [attempt | {"started": "2026-11-20T09:21:33+00:00"}]})
+    files.write_json(description, content | {"attempts": [attempt | {"started": "2020-02-02T02:02:02+00:00"}]})
     assert "was never pushed" in on_kaggle("launch.py", "logs", code=1).stderr
     assert files.read_json(description)["status"] == "failed"
 
