@@ -12,7 +12,7 @@ def log_of(version) -> str:
 def launched(server, on_kaggle, *more, **environment):
     """A launch that follows; it returns when the session has said something."""
     launcher = on_kaggle.start(*LAUNCH, *more, **environment)
-    version = wait_for(lambda: server.kernels and only(server.kernels).latest)
+    version = wait_for(lambda: server.kernels and only(server.kernels).latest, seconds=120)
     wait_for(lambda: "@progress" in log_of(version))
     return launcher, version
 

@@ -50,7 +50,7 @@ class Terminal:
 
     def wait_for(self, words: str) -> None:
         """Until the words are shown; forgets everything up to them."""
-        wait_for(lambda: words in self.shown or self.process.poll() is not None)
+        wait_for(lambda: words in self.shown or self.process.poll() is not None, seconds=120)
         assert words in self.shown, self.shown
         self.shown = self.shown.partition(words)[2]
 

@@ -22,7 +22,7 @@ def test_a_kernel_deleted_elsewhere_ends_the_following_and_every_command_answers
     run = the_run(on_kaggle)
     wait_for(lambda: "@progress" in (run / "log.txt").read_text())
     server.delete(run.name)
-    shown, talk = launcher.communicate(timeout=60)
+    shown, talk = launcher.communicate(timeout=120)
     assert launcher.returncode == 1
     assert "stopped (the kernel was deleted elsewhere)" in shown
     assert "Traceback" not in talk

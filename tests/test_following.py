@@ -41,7 +41,7 @@ def quick(server, tmp_path):
 def test_alarms_metrics_and_the_truth_about_a_failure(server, on_kaggle):
     server.env["QUICK_KERNEL_SCRIPT"] = FAILS
     launcher = on_kaggle.start(*LAUNCH, "--set", "train.batch=12", **IMPATIENT)
-    shown, talk = launcher.communicate(timeout=60)
+    shown, talk = launcher.communicate(timeout=120)
     assert launcher.returncode == 1
     for words in (
         "GPU 0 has been idle", "wait for data 70%", "the loss is not a number any more", "no output for 1s",
@@ -111,7 +111,7 @@ def test_a_killed_follower_leaves_what_it_read_and_two_others_go_on(server, on_k
     assert files.read_json(run / "run.json")["status"] == "running"
 
     others = [on_kaggle.start("launch.py", "logs", "-f") for _ in range(2)]
-    printed = [other.communicate(timeout=60)[0] for other in others]
+    printed = [other.communicate(timeout=120)[0] for other in others]
     assert printed == [log_of(version)] * 2
     assert (run / "log.txt").read_text() == log_of(version)
     steps = [json.loads(line.partition(" ")[2])["step"] for line in printed[0].splitlines() if line[0] == "@"]
@@ -157,7 +157,7 @@ def test_credentials_that_expire_meanwhile_do_not_say_that_nothing_was_spent(ser
     server.env["QUICK_KERNEL_SECONDS"] = "2"
     launcher, _ = launched(server, on_kaggle)
     server.token = "KGAT_another"
-    _, talk = launcher.communicate(timeout=60)
+    _, talk = launcher.communicate(timeout=120)
     assert launcher.returncode == 1
     assert "does not accept the credentials" in talk
     assert "goes on without this terminal; pick it up with" in talk
@@ -167,7 +167,7 @@ def test_a_run_cancelled_on_the_site(server, on_kaggle):
     server.env["QUICK_KERNEL_SECONDS"] = "600"
     launcher, version = launched(server, on_kaggle, "--json")
     version.cancel()
-    shown, _ = launcher.communicate(timeout=60)
+    shown, _ = launcher.communicate(timeout=120)
     assert launcher.returncode == 1
     run = json.loads(shown)
     assert (run["status"], run["message"]) == ("stopped", "cancelled on Kaggle's site")

@@ -10,7 +10,7 @@ import pytest
 from lib.errors import Failed
 from lib.launching import follow as following
 from lib.launching import queueing
-from lib.launching.follow import DELETED, Follower, look
+from lib.launching.follow import DELETED, Follower, follow, look
 from lib.launching.live_table import draw
 from lib.launching.log_file import Keeper
 from lib.launching.metrics_file import MetricsFile
@@ -190,6 +190,11 @@ def test_a_ctrl_c_between_two_lines_waits_for_the_second(tmp_path):
     finally:
         signal.signal(signal.SIGINT, before)
     assert lines == ["a", "b", "c"]
+
+
+def test_a_session_that_said_nothing_has_an_empty_log(tmp_path):
+    assert follow(Place(["complete"]), REF, tmp_path / "log.txt", print).log_whole
+    assert (tmp_path / "log.txt").read_text() == ""
 
 
 GONE = Missing("no such kernel")

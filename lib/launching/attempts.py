@@ -43,9 +43,14 @@ def session_of(run: Run) -> Session:
     return GoneSession(run) if local.is_tidied else local
 
 
-def note(run: Run, status: Status) -> None:
-    """Write down how the latest session stands, and with it the run: a known failure is named."""
+def note(run: Run, status: Status) -> Status:
+    """Write down how the latest session stands, and with it the run; returns it as it is written.
+
+    A known failure is named. Kaggle's empty answer means queued only until the session was seen to run.
+    """
     content, failure = run.read(), failures.of(run, status)
+    if status.state == "queued" and content["attempts"][-1]["status"] == "running":
+        status = Status("running")
     change_last(run, status=status.state)
     state = status.state if status.state != "unknown" else "running"
     more = {"ended": now()} if status.over and not content.get("ended") else {}
@@ -54,6 +59,7 @@ def note(run: Run, status: Status) -> None:
     if status.is_gone:
         more |= {"deleted": True, "log_whole": True}
     run.update(status=state, message=status.message, **more)
+    return status
 
 
 def change_last(run: Run, **changes: object) -> None:

@@ -57,14 +57,10 @@ def refresh(run: Run) -> Status:
     """Ask the session how it stands, and write it down; of one that failed, the log is read, which says why."""
     session, ref = latest(run)
     status = look(session, ref)
-    content = run.read()
-    if status.state == "queued" and content["attempts"][-1]["status"] == "running":
-        status = Status("running")  # an empty answer means queued only before
-    if status.state == "failed" and not content.get("log_whole"):
+    if status.state == "failed" and not run.read().get("log_whole"):
         with suppress(SwathError):
             bring_log(run, session, ref)
-    note(run, status)
-    return status
+    return note(run, status)
 
 
 def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> Outcome:

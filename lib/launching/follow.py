@@ -125,6 +125,8 @@ class Follower:
             if whole:
                 break
             self.sleep(min(self.poll, 2.0))
+        if whole and not status.is_gone:
+            self.keeper.file.path.touch()  # a session may say nothing at all
         for line in self.keeper.rest():
             self.show(line, self.time)
         return Followed(status, whole and self.keeper.file.is_whole)

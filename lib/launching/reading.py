@@ -54,8 +54,7 @@ def _print_so_far(run: Run, out: TextIO) -> None:
         lost = error
     if begun and not lost:
         return
-    status = look(session, ref)
-    note(run, status)
+    status = note(run, look(session, ref))
     if not begun:
         _print_home(run, out)
     if status.is_gone or status.state == "queued":
