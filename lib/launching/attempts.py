@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lib.launching import failures
 from lib.launching.accelerators import accelerator
 from lib.launching.colab import ColabSession
 from lib.launching.gone import GoneSession
 from lib.launching.kaggle import KaggleSession
 from lib.launching.local import LocalSession
-from lib.launching.runs import Run, now
+from lib.launching.runs import Run, now, seconds_since
 from lib.launching.session import KernelRef, Session, Status
+
+PUSH_SECONDS = 600
+"""A push that its place has not heard of for so long was never made."""
 
 
 def latest(run: Run) -> tuple[Session, KernelRef]:
@@ -34,6 +38,9 @@ def was_pushed(run: Run) -> bool:
     ref = session_of(run).find(last["ref"].split("/")[1])
     if ref is not None:
         change_last(run, version=ref.version, url=ref.url)
+    elif seconds_since(last["started"]) > PUSH_SECONDS:
+        change_last(run, status="failed")
+        run.update(status="failed", message="it was never pushed")
     return ref is not None
 
 
@@ -50,12 +57,23 @@ def session_of(run: Run) -> Session:
     return GoneSession(run) if session.is_tidied else session
 
 
-def note(run: Run, status: Status) -> None:
-    """Write down how the latest session stands, and with it the run."""
+def note(run: Run, status: Status) -> Status:
+    """Write down how the latest session stands, and with it the run; returns it as it is written.
+
+    A known failure is named. Kaggle's empty answer means queued only until the session was seen to run.
+    """
+    content, failure = run.read(), failures.of(run, status)
+    if status.state == "queued" and content["attempts"][-1]["status"] == "running":
+        status = Status("running")
     change_last(run, status=status.state)
     state = status.state if status.state != "unknown" else "running"
-    ended = {"ended": now()} if status.over and not run.read().get("ended") else {}
-    run.update(status=state, message=status.message, **ended)
+    more = {"ended": now()} if status.over and not content.get("ended") else {}
+    if failure or content.get("failure"):
+        more["failure"] = failure
+    if status.is_gone:
+        more |= {"deleted": True, "log_whole": True}
+    run.update(status=state, message=status.message, **more)
+    return status
 
 
 def change_last(run: Run, **changes: object) -> None:

@@ -5,19 +5,22 @@ outcome = finish(run)            # followed to its end, fetched, verified
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from lib import files
+from lib.errors import SwathError
 from lib.launching.attempts import latest, note
 from lib.launching.fetch import Fetched, fetch
-from lib.launching.follow import POLL_SECONDS, ask, follow
+from lib.launching.follow import POLL_SECONDS, ask, look
 from lib.launching.runs import Run, now
 from lib.launching.session import KernelRef, Session, Status
-from lib.launching.show import TrainingView, talk
+from lib.launching.show import talk
 from lib.launching.supervised import SupervisedSession
+from lib.launching.watching import bring_log, watch
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,8 @@ class Outcome:
 
 def finish(run: Run) -> Outcome:
     """Follow a run to its end, fetch what it left, and write down how it went."""
-    session, ref = latest(run)
-    with TrainingView(run.competition.metric.label) as view:
-        followed = follow(session, ref, run.log, view.line, begun=lambda: note(run, Status("running")))
-    run.update(log_whole=followed.log_whole)
+    followed = watch(run)
+    session, ref = latest(run)  # a kernel that was deleted meanwhile answers from home
     return _bring_home(run, session, ref, followed.status)
 
 
@@ -44,17 +45,22 @@ def bring_home(run: Run) -> Outcome:
     """Fetch what a run has left so far, finished or not."""
     session, ref = latest(run)
     status = ask(session, ref, POLL_SECONDS)
-    if status.over and not run.read().get("log_whole"):
-        run.update(log_whole=follow(session, ref, run.log, lambda line: None).log_whole)
+    if status.is_gone:
+        note(run, status)
+        session, ref = latest(run)
+    elif status.over and not run.read().get("log_whole"):
+        bring_log(run, session, ref)
     return _bring_home(run, session, ref, status)
 
 
 def refresh(run: Run) -> Status:
-    """Ask the session how it stands, and write it down."""
+    """Ask the session how it stands, and write it down; of one that failed, the log is read, which says why."""
     session, ref = latest(run)
-    status = session.status(ref)
-    note(run, status)
-    return status
+    status = look(session, ref)
+    if status.state == "failed" and not run.read().get("log_whole"):
+        with suppress(SwathError):
+            bring_log(run, session, ref)
+    return note(run, status)
 
 
 def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> Outcome:

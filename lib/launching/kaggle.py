@@ -20,7 +20,16 @@ from lib.launching.client import (
     translated,
 )
 from lib.launching.follow import POLL_SECONDS
-from lib.launching.session import KernelRef, LogRecord, LostConnection, NoSlot, Output, Status, Unreachable
+from lib.launching.session import (
+    KernelRef,
+    LogRecord,
+    LostConnection,
+    NoSlot,
+    Output,
+    Status,
+    StreamRefused,
+    Unreachable,
+)
 
 STATES = {
     "QUEUED": "queued",
@@ -39,6 +48,8 @@ REJECTED = {
     "invalid_model_sources": "models",
     "invalid_tags": "keywords",
 }
+
+CANCELLED = "cancelled on Kaggle's site"
 
 PAGE = 200
 """Outputs a page of the listing; the server gives no more."""
@@ -104,14 +115,41 @@ class KaggleSession:
         except KeyError as error:
             return Status("unknown", f"Kaggle calls it {error.args[0]!r}")
         name = getattr(answer.status, "name", "")  # the client makes odd objects of odd names
-        return Status(STATES.get(name, "unknown"), answer.failure_message or "")
+        state = STATES.get(name, "unknown")
+        return Status(state, answer.failure_message or (CANCELLED if state == "stopped" else ""))
 
     def logs(self, ref: KernelRef, live: bool = True) -> Iterator[LogRecord]:
-        """The log from its beginning; not `live`, a running version's ends where the replay reaches the present."""
+        """The log from its beginning; not `live`, a running version's ends where the replay reaches the present.
+
+        While Kaggle refuses the stream, the log is the listing's, which is there once the session is over.
+        """
+        try:
+            yield from self._stream(ref, live)
+        except StreamRefused:
+            records = self._listed_log(ref)
+            if not records:
+                raise
+            yield from records
+
+    def _stream(self, ref: KernelRef, live: bool) -> Iterator[LogRecord]:
         with self.api.build_kaggle_client() as client:
             http = client.http_client()
             http._init_session()
             yield from kaggle_log.records(http._session, http._endpoint, ref, live)
+
+    def _listed_log(self, ref: KernelRef) -> list[LogRecord]:
+        """The log that the listing of outputs holds; empty while it holds none."""
+        from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
+
+        request = ApiListKernelSessionOutputRequest()
+        request.user_name, request.kernel_slug, request.version_label = ref.owner, ref.slug, f"v{ref.version}"
+        request.page_size = 1
+        try:
+            with translated(f"the log of {ref}"), session_of(self.api) as client:
+                log = client.kernels.kernels_api_client.list_kernel_session_output(request).log
+        except SwathError:
+            return []
+        return kaggle_log.listed(log) if log else []
 
     def outputs(self, ref: KernelRef) -> list[Output]:
         """Every output of the version, page by page. The addresses expire: list again before a later download."""

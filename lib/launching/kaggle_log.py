@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lib.launching.client import CONNECT_SECONDS, READ_SECONDS, server_words
-from lib.launching.session import KernelRef, LogRecord, LostConnection
+from lib.launching.session import KernelRef, LogRecord, LostConnection, StreamRefused
 
 END_OF_LOG = "END_OF_LOG"
 
@@ -26,7 +26,7 @@ def records(http: Any, endpoint: str, ref: KernelRef, live: bool) -> Iterator[Lo
     """The log's records, through a signed-in `requests.Session`.
 
     Not `live`, a running version's end where the replay falls silent, or comes no faster than it was written. Raises
-    `LostConnection` with the server's words.
+    `LostConnection` with the server's words; `StreamRefused` when an answer came and it is no log.
     """
     import requests
 
@@ -39,7 +39,9 @@ def records(http: Any, endpoint: str, ref: KernelRef, live: bool) -> Iterator[Lo
             stream=True,
             timeout=(CONNECT_SECONDS, READ_SECONDS if live else REPLAY_SECONDS),
         )
-        answer.raise_for_status()
+        if not answer.ok:
+            words = server_words(answer) or f"HTTP {answer.status_code}"
+            raise StreamRefused(f"the log of {ref}: {words}")
         if "text/event-stream" not in answer.headers.get("Content-Type", ""):
             yield from _finished(answer)
         else:
@@ -47,7 +49,7 @@ def records(http: Any, endpoint: str, ref: KernelRef, live: bool) -> Iterator[Lo
     except requests.RequestException as error:
         if not live and answer is not None and answer.ok:
             return
-        raise LostConnection(f"the log of {ref}: {server_words(answer) or error}") from None
+        raise LostConnection(f"the log of {ref}: {error}") from None
     finally:
         if answer is not None:
             answer.close()
@@ -80,8 +82,16 @@ def _finished(answer: Any) -> Iterator[LogRecord]:
     try:
         records = answer.json()
     except ValueError:
-        raise LostConnection("the log is not readable yet") from None
-    yield from map(_record, records if isinstance(records, list) else [])
+        records = None
+    if not isinstance(records, list):
+        raise StreamRefused("what came instead of the log is none")
+    yield from map(_record, records)
+
+
+def listed(text: str) -> list[LogRecord]:
+    """The records of the log that a listing of outputs holds: the same JSON array, or else plain text."""
+    content = _parsed(text)
+    return [_record(part) for part in (content if isinstance(content, list) else [text])]
 
 
 def _record(content: Any) -> LogRecord:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib import files
 from lib.errors import Failed, SwathError
+from lib.launching import failures, log_file
 from lib.launching.session import Status
 from lib.launching.terminal import talk
 
@@ -36,10 +37,23 @@ def left_running(run: Run) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SwathError):
-        if run.folder.is_dir():  # a push that was refused leaves none
-            talk(f"\nrun {run.id} goes on without this terminal, if it was started; pick it up with")
-            show_commands(run)
+        show_left(run)
         raise
+
+
+def show_left(run: Run) -> None:
+    """What becomes of a run that is followed no more, and the commands for later."""
+    if not run.folder.is_dir():  # a push that was refused leaves none
+        return
+    content = run.read()
+    pushed = content["attempts"][-1]["version"] is not None
+    if Status(content["status"]).over:
+        if pushed:
+            talk(f"\nrun {run.id} is over ({content['status']}); bring home what it left with")
+            talk(f"  python launch.py fetch {run.id}")
+        return
+    talk(f"\nrun {run.id} goes on without this terminal{'' if pushed else ', if it was started'}; pick it up with")
+    show_commands(run)
 
 
 def runs_document(runs: list[Run]) -> list[dict[str, Any]]:
@@ -72,9 +86,14 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def status_lines(run: Run, status: Status) -> list[str]:
-    """How a run stands."""
+    """How a run stands; of one that failed, its last words, and the failure's name and fix when it is a known one."""
     message = status.message or (run.unfinished if status.state == "complete" else "")
-    return [f"{run.id}: {status.state}" + (f" ({message})" if message else "")]
+    lines = [f"{run.id}: {status.state}" + (f" ({message})" if message else "")]
+    if status.state != "failed":
+        return lines
+    lines += [f"  | {line}" for line in failures.last_words(log_file.tail(run))]
+    failure = run.read().get("failure")
+    return lines + ([f"  {failure['name']}: {failure['fix']}"] if failure else [])
 
 
 def after_status(run: Run, status: Status) -> str:

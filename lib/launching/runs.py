@@ -157,6 +157,14 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+def seconds_since(time: str) -> float:
+    """Seconds that have passed since a time of run.json; 0 for what is no time."""
+    try:
+        return (datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(time)).total_seconds()
+    except (ValueError, TypeError):
+        return 0.0
+
+
 def all_runs() -> list[Run]:
     """Every run, newest first."""
     folders = [path.parent for path in runs_folder().glob("*/run.json")]

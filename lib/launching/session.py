@@ -35,6 +35,8 @@ class Status:
 
     state: State
     message: str = ""
+    is_gone: bool = False
+    """Whether its place keeps nothing of it any more."""
 
     @property
     def over(self) -> bool:
@@ -61,6 +63,10 @@ class Output:
 
 class LostConnection(SwathError):
     """A request, a stream or a download broke off; whether the other side acted is not known."""
+
+
+class StreamRefused(LostConnection):
+    """The place gives no log now, though the session may well be there: asked again at once, it would say the same."""
 
 
 class Unreachable(LostConnection):

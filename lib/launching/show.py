@@ -1,12 +1,11 @@
-"""What a launch says while it runs: talk on stderr, a live line and a row an epoch; data on stdout.
+"""What a launch says while it runs: talk on stderr, a live table and a row an epoch; data on stdout.
 
-On a terminal the last line moves; elsewhere each line is printed once and stays.
+On a terminal the last lines move; elsewhere each line is printed once and stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -14,14 +13,14 @@ from rich.progress import track as progress_bar
 from rich.spinner import Spinner
 from rich.text import Text
 
-from lib import progress
-from lib.launching import durations
+from lib.launching.live_table import count, draw, duration, number
+from lib.launching.training_progress import Progress, parse
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class TrainingView:
-    """Turns a kernel's lines into a table of epochs with a moving line under it.
+    """Turns a kernel's lines into a row an epoch, with a moving table under them.
 
     with TrainingView("macro Dice") as view:
         follow(session, ref, log, view.line)
@@ -31,12 +30,14 @@ class TrainingView:
 
     def __init__(self, metric: str) -> None:
         self.metric = metric
+        self.last: float | None = None
         self.best: float | None = None
         self.header_shown = False
-        self.live = Live(Text(""), console=talk, transient=True, refresh_per_second=8) if talk.is_terminal else None
+        self.live: Live | None = None
 
     def __enter__(self) -> TrainingView:
-        if self.live:
+        if talk.is_terminal:
+            self.live = Live(Text(""), console=talk, transient=True, refresh_per_second=8)
             self.live.start()
         return self
 
@@ -44,47 +45,36 @@ class TrainingView:
         if self.live:
             self.live.stop()
 
+    def waiting(self, text: str) -> None:
+        """Nothing runs yet; said only where it can move."""
+        if self.live:
+            self.live.update(Spinner("dots", text=Text(text), style="cyan"))
+
     def line(self, text: str) -> None:
         """One line of the kernel's log: a progress record moves the table, everything else is shown as it is."""
-        record = progress.parse(text)
-        if record is None:
+        progress = parse(text)
+        if progress is None:
             talk.print(text, markup=False)
             return
-        if record.get("metric") is not None:
-            self.best = record["metric"] if self.best is None else max(self.best, record["metric"])
-            self._row(record)
-        elif self.live:
-            self.live.update(Spinner("dots", text=Text(self._moving(record)), style="cyan"))
+        if progress.metric is not None:
+            self.last = progress.metric
+            self.best = progress.metric if self.best is None else max(self.best, progress.metric)
+            self._row(progress)
+        if self.live:
+            self.live.update(draw(progress, self.metric, self.last, self.best))
 
-    def _row(self, record: dict[str, Any]) -> None:
+    def _row(self, progress: Progress) -> None:
         if not self.header_shown:
             talk.print(Text(f"{self.COLUMNS}   ({self.metric})", style="bold"))
             self.header_shown = True
-        epoch = f"{record['epoch']}/{record['epochs']}"
         talk.print(
-            f"{epoch:>9}  {_number(record.get('loss'), 3):>7}  {_number(record['metric'], 4):>7}  "
-            f"{_number(self.best, 4):>7}  {_number(record.get('images_per_s'), 1):>8}  "
-            f"{durations.spell(record['seconds']):>8}  {_eta(record):>8}",
+            f"{count(progress.epoch, progress.epochs):>9}  {number(progress.loss, 3):>7}  "
+            f"{number(progress.metric, 4):>7}  {number(self.best, 4):>7}  {number(progress.images_per_s, 1):>8}  "
+            f"{duration(progress.seconds):>8}  {duration(progress.eta):>8}",
             markup=False,
-        )
-
-    def _moving(self, record: dict[str, Any]) -> str:
-        return (
-            f"epoch {record['epoch']}/{record['epochs']}  step {record['step']}/{record['steps']}  "
-            f"loss {_number(record.get('loss'), 3)}  {_number(record.get('images_per_s'), 1)} images/s  "
-            f"ETA {_eta(record)}"
         )
 
 
 def track(items: list, what: str) -> Iterable:
     """The items one by one, under a progress bar where there is a terminal."""
     return progress_bar(items, what, console=talk, transient=True, disable=not talk.is_terminal)
-
-
-def _eta(record: dict[str, Any]) -> str:
-    done, whole = record.get("step"), record.get("steps")
-    return durations.spell(record["seconds"] * (whole - done) / done) if done and whole else "-"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

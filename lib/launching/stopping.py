@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from lib import files
+from collections import deque
+
 from lib.errors import SwathError
 from lib.launching.attempts import latest, note
 from lib.launching.fetch import fetch
+from lib.launching.follow import look
 from lib.launching.kaggle import KaggleSession
+from lib.launching.log_file import so_far
 from lib.launching.runs import Run
 from lib.launching.session import KernelRef, Session, Status
 from lib.launching.show import talk
@@ -18,7 +21,7 @@ def stop(run: Run) -> Status:
     On Kaggle that deletes the kernel, so its log and what it has left so far are fetched first.
     """
     session, ref = latest(run)
-    status = session.status(ref)
+    status = look(session, ref)
     if not status.over:
         on_kaggle = isinstance(session, KaggleSession)
         if on_kaggle:
@@ -34,7 +37,7 @@ def stop(run: Run) -> Status:
 def _rescue(run: Run, session: Session, ref: KernelRef) -> None:
     """Bring home what a running session shows; what cannot be had is said, and stops nothing."""
     for what, bring in (
-        ("log", lambda: files.write(run.log, "".join(record.data for record in session.logs(ref, live=False)))),
+        ("log", lambda: deque(so_far(run, session, ref), maxlen=0)),
         ("outputs", lambda: fetch(session, ref, run.outputs)),
     ):
         try:

@@ -124,6 +124,11 @@ class KaggleServer:
             "no_proxy": "127.0.0.1",
         }
 
+    def delete(self, slug: str) -> None:
+        """Delete a kernel as its owner does on the web site."""
+        with self._lock:
+            self.kernel_service.delete_kernel({"userName": self.owner, "kernelSlug": slug})
+
     def count(self, name: str) -> int:
         """How often an RPC was called."""
         return sum(called == name for called, _ in self.requests)
