@@ -104,12 +104,12 @@ def logs(run: options.AnyRun = None, live: options.Follow = False) -> None:
 
 
 @app.command()
-def fetch(run: options.AnyRun = None, as_json: options.Json = False) -> None:
+def fetch(run: options.AnyRun = None, only: options.Only = None, as_json: options.Json = False) -> None:
     """Bring a run's outputs home, verified; what is here and right is not moved again."""
     from lib.launching import flow
     from lib.launching.runs import find
 
-    end(flow.bring_home(find(run)), as_json)
+    end(flow.bring_home(find(run), tuple(only or ())), as_json)
 
 
 @app.command()

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from lib.errors import Failed, Refused, SwathError
-from lib.launching import credentials
+from lib.launching import credentials, durations
 from lib.launching.session import LostConnection, Unreachable
 
 CONNECT_SECONDS = 15
-READ_SECONDS = 90
+READ_SECONDS = durations.from_environment("SWATH_READ_SECONDS", 90)
+"""Without a byte from the other side, after which a connection counts as lost."""
 
 _one_talker = threading.RLock()
 """Redirecting stdout is the whole process's affair: of several threads, one calls the client at a time."""

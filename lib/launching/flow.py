@@ -5,19 +5,19 @@ outcome = finish(run)            # followed to its end, fetched, verified
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from lib import files
 from lib.launching.attempts import latest, note
 from lib.launching.fetch import Fetched, fetch
+from lib.launching.fetch_view import FetchView
 from lib.launching.follow import POLL_SECONDS, ask, follow
 from lib.launching.local import LocalSession
 from lib.launching.runs import Run, now
 from lib.launching.session import KernelRef, Session, Status
-from lib.launching.show import TrainingView, talk
+from lib.launching.show import TrainingView
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ def finish(run: Run) -> Outcome:
     return _bring_home(run, session, ref, followed.status)
 
 
-def bring_home(run: Run) -> Outcome:
-    """Fetch what a run has left so far, finished or not."""
+def bring_home(run: Run, only: Collection[str] = ()) -> Outcome:
+    """Fetch what a run has left so far, finished or not; with `only`, the files whose names fit one of its patterns."""
     session, ref = latest(run)
     status = ask(session, ref, POLL_SECONDS)
     if status.over and not run.read().get("log_whole"):
         run.update(log_whole=follow(session, ref, run.log, lambda line: None).log_whole)
-    return _bring_home(run, session, ref, status)
+    return _bring_home(run, session, ref, status, only)
 
 
 def refresh(run: Run) -> Status:
@@ -57,22 +57,17 @@ def refresh(run: Run) -> Status:
     return status
 
 
-def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> Outcome:
+def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status, only: Collection[str] = ()) -> Outcome:
     note(run, status)
-    with Progress(
-        TextColumn("fetching {task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        console=talk,
-        transient=True,
-        disable=not talk.is_terminal,
-    ) as bars:
-        task = bars.add_task("outputs", total=None)
-        fetched = fetch(session, ref, run.outputs, lambda name, size: bars.update(task, advance=size, description=name))
+    settled = run.read().get("home") == str(ref)
+    with FetchView() as view:
+        fetched = fetch(session, ref, run.outputs, only, settled, view)
     metric = _metric(run)
-    run.update(fetched=now(), **({"metrics": metric} if metric else {}))
-    if status.over and isinstance(session, LocalSession):
-        session.tidy()
+    run.update(**({"metrics": metric} if metric else {}))
+    if fetched.whole:
+        run.update(fetched=now(), home=str(ref) if status.over else None)
+        if status.over and isinstance(session, LocalSession):
+            session.tidy()
     return Outcome(run, status, metric or run.read()["metrics"], fetched)
 
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lib.errors import Failed, Refused, SwathError
-from lib.launching import kaggle_log
-from lib.launching.client import (
-    CONNECT_SECONDS,
-    READ_SECONDS,
-    connect,
-    owner,
-    session_of,
-    translated,
-)
+from lib.launching import downloads, kaggle_log, transfer
+from lib.launching.client import connect, owner, session_of, translated
 from lib.launching.follow import POLL_SECONDS
+from lib.launching.parts import Part
 from lib.launching.session import KernelRef, LogRecord, LostConnection, Output, Status, Unreachable
 
 STATES = {
@@ -52,6 +47,8 @@ class KaggleSession:
 
     def __init__(self) -> None:
         self._api: Any = None
+        self._http: Any = None
+        self._one_opens = threading.Lock()
 
     @property
     def api(self) -> Any:
@@ -120,27 +117,22 @@ class KaggleSession:
         request.user_name, request.kernel_slug, request.version_label = ref.owner, ref.slug, f"v{ref.version}"
         request.page_size = PAGE
         found: list[Output] = []
+        tokens: set[str] = set()
         with translated(f"the outputs of {ref}"), session_of(self.api) as client:
             while True:
                 page = client.kernels.kernels_api_client.list_kernel_session_output(request)
-                found += [Output(file.file_name, file.url) for file in page.files or []]
+                found += [Output(file.file_name or "", file.url) for file in page.files or []]
                 if not page.next_page_token:
                     return found
+                if page.next_page_token in tokens:
+                    raise LostConnection(f"the outputs of {ref}: their list goes in a circle")
+                tokens.add(page.next_page_token)
                 request.page_token = page.next_page_token
 
-    def download(self, output: Output, file: BinaryIO) -> None:
-        import requests
-
-        try:
-            with requests.get(output.source, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as answer:
-                answer.raise_for_status()
-                page = "text/html" in answer.headers.get("Content-Type", "")
-                if page and not output.name.lower().endswith((".html", ".htm")):
-                    raise LostConnection(f"{output.name}: a web page came instead of the file")
-                for chunk in answer.iter_content(1 << 20):
-                    file.write(chunk)
-        except requests.RequestException as error:
-            raise LostConnection(f"{output.name}: {error}") from None
+    def download(self, output: Output, part: Part) -> None:
+        with self._one_opens:
+            self._http = self._http or downloads.client(transfer.AT_ONCE)
+        downloads.receive(self._http, output, part)
 
     def stop(self, ref: KernelRef) -> None:
         """Delete the kernel: Kaggle has no other way to end a session, and versions and outputs go with it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lib import files
@@ -102,7 +103,7 @@ def stop_question(run: Run) -> str:
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
     """How a run ended, as `--json` prints it."""
-    return outcome.run.read() | {"outputs": str(outcome.run.outputs)}
+    return outcome.run.read() | {"outputs": str(outcome.run.outputs), "fetch": asdict(outcome.fetched)}
 
 
 def outcome_lines(outcome: Outcome) -> list[str]:
@@ -131,6 +132,8 @@ def _public_scores(content: dict[str, Any]) -> list[float]:
 
 
 def _moved(outcome: Outcome) -> str:
+    if not outcome.fetched.whole:
+        return f"{outcome.fetched.files} files fit, {outcome.fetched.moved} fetched"
     if outcome.fetched.moved:
         return f"{outcome.fetched.moved} files fetched"
     return (

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import Literal, Protocol
 
 from lib.errors import SwathError
+from lib.launching.parts import Part
 
 State = Literal["queued", "running", "complete", "failed", "stopped", "unknown"]
 
@@ -85,8 +86,9 @@ class Session(Protocol):
     def outputs(self, ref: KernelRef) -> list[Output]:
         """Every file that the session left."""
 
-    def download(self, output: Output, file: BinaryIO) -> None:
-        """Write one output's bytes to `file`; `LostConnection` when it broke off."""
+    def download(self, output: Output, part: Part) -> None:
+        """Write one output's bytes to `part`: all of them, or behind `part.begin` the rest; `LostConnection` when it
+        broke off."""
 
     def stop(self, ref: KernelRef) -> None:
         """End the session."""
