@@ -1,4 +1,4 @@
-"""Files by plain GET on signed addresses: connections that are kept, and a Range where some bytes are here already.
+"""Files by plain GET on signed addresses: connections that are kept, a Range where some bytes are here already.
 
 http = client(connections=16)
 receive(http, output, part)            # from any thread
@@ -13,8 +13,8 @@ from lib.launching.client import CONNECT_SECONDS, READ_SECONDS
 from lib.launching.parts import Part
 from lib.launching.session import LostConnection, Output
 
-CHUNK = 1 << 15
-"""Bytes that are taken at a time; when a line goes dead, up to so many that came are lost."""
+CHUNK = 1 << 18
+"""Bytes that are taken at a time, at most."""
 
 
 def client(connections: int) -> Any:
@@ -34,6 +34,7 @@ def receive(http: Any, output: Output, part: Part) -> None:
     If-Range has the server send the whole file when it is another by now.
     """
     import requests
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     headers = {"Accept-Encoding": "identity"}
     if part.size:
@@ -45,9 +46,9 @@ def receive(http: Any, output: Output, part: Part) -> None:
             fits = answer.status_code not in (206, 416) or _goes_on(answer, part)
             if fits:
                 _copy(answer, output, part)
-    except requests.Timeout:
+    except (requests.Timeout, ReadTimeoutError):
         raise LostConnection(f"{output.name}: nothing came for {READ_SECONDS:g} s") from None
-    except requests.RequestException as error:
+    except (requests.RequestException, HTTPError) as error:
         raise LostConnection(f"{output.name}: the connection was lost ({type(error).__name__})") from None
     if not fits and "Range" not in headers:
         raise LostConnection(f"{output.name}: a part came, and the whole file was asked for")
@@ -69,9 +70,8 @@ def _copy(answer: Any, output: Output, part: Part) -> None:
     if "text/html" in answer.headers.get("Content-Type", "") and not output.name.lower().endswith((".html", ".htm")):
         raise LostConnection(f"{output.name}: a web page came instead of the file")
     part.begin(_etag(answer), goes_on=answer.status_code == 206)
-    came = sum(part.write(chunk) for chunk in answer.iter_content(CHUNK))
-    if came < int(answer.headers.get("Content-Length", 0)):
-        raise LostConnection(f"{output.name}: the connection ended before the file did")
+    while chunk := answer.raw.read1(CHUNK):  # what has come is written at once; a short body raises
+        part.write(chunk)
 
 
 def _etag(answer: Any) -> str:

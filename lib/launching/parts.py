@@ -43,6 +43,10 @@ class Halted(Exception):
     """The fetch that a part belongs to was given up."""
 
 
+class NoRoom(Failed):
+    """The disk is full; no other file will fit either."""
+
+
 class Part:
     """The bytes of one output that are here, and where they will go."""
 
@@ -166,7 +170,7 @@ def _key(name: str) -> str:
 def _told(error: OSError, target: Path) -> Exception:
     """What the system says about a place that cannot be written, as a `Failed` that names it."""
     if error.errno in FULL:
-        return Failed(f"{target.parent} is full: {target.name} does not fit", "free space there, and fetch again")
+        return NoRoom(f"{target.parent} is full: {target.name} does not fit", "free space there, and fetch again")
     if error.errno in (*UNWRITABLE, errno.EFBIG, errno.EEXIST, errno.EISDIR):
         return Failed(f"{target} cannot be written: {error.strerror}", "free space, or choose another place")
     return error

@@ -10,10 +10,11 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 
+from lib.errors import SwathError
 from lib.launching.follow import POLL_SECONDS
 from lib.launching.manifest import Entry
 from lib.launching.outputs import Listing
-from lib.launching.parts import Halted, Part
+from lib.launching.parts import Halted, NoRoom, Part
 from lib.launching.session import LostConnection, Output, Session
 
 AT_ONCE = 16
@@ -79,12 +80,12 @@ def _receive(session: Session, part: Part, entry: Entry | None, output: Output) 
 def for_each(work: Callable[[str], bool], names: Sequence[str], halted: threading.Event) -> int:
     """Do the work for every name, `AT_ONCE` at a time; returns how often it said True.
 
-    A file that is given up does not keep the others from coming; the error comes when they have. Any other error ends
-    it at once and sets `halted`, and so does Ctrl-C: no thread is waited for that hangs in the network.
+    A file that cannot be had does not keep the others from coming; its error comes when they have. A full disk, a dead
+    line and Ctrl-C end it at once and set `halted`: no thread is waited for that hangs in the network.
     """
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[bool, BaseException | None]] = queue.SimpleQueue()
-    lost: list[LostConnection] = []
+    lost: list[SwathError] = []
 
     def loop() -> None:
         while not (halted.is_set() or todo.empty()):
@@ -92,10 +93,10 @@ def for_each(work: Callable[[str], bool], names: Sequence[str], halted: threadin
                 done.put((work(todo.get_nowait()), None))
             except queue.Empty:
                 return
-            except LostConnection as error:
+            except SwathError as error:
                 lost.append(error)
                 done.put((False, None))
-                if _line_is_dead(lost):
+                if isinstance(error, NoRoom) or _line_is_dead(lost):
                     done.put((False, error))
                     halted.set()
             except BaseException as error:
@@ -112,16 +113,17 @@ def for_each(work: Callable[[str], bool], names: Sequence[str], halted: threadin
             count += did
             if error:
                 raise error
-    except LostConnection:
-        pass
+    except SwathError:
+        pass  # the others would fare no better
     finally:
         halted.set()
     if lost:
         more = f"; and so did {len(lost) - 1} more" if len(lost) > 1 else ""
-        raise type(lost[0])(lost[0].reason + more, "fetch again: it goes on from what came")
+        raise type(lost[0])(lost[0].reason + more, lost[0].hint or "fetch again: it goes on from what came")
     return count
 
 
-def _line_is_dead(lost: list[LostConnection]) -> bool:
+def _line_is_dead(lost: list[SwathError]) -> bool:
     """Whether so many files were given up that it cannot be the files."""
-    return len([error for error in lost if not isinstance(error, WrongBytes)]) >= LOST
+    broken = [error for error in lost if isinstance(error, LostConnection) and not isinstance(error, WrongBytes)]
+    return len(broken) >= LOST

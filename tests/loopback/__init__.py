@@ -34,6 +34,7 @@ from .faults import (
     Replace,
     Reset,
     Slow,
+    Stall,
     Truncate,
     WrongBytes,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "Replace",
     "Reset",
     "Slow",
+    "Stall",
     "Submission",
     "Truncate",
     "Version",

@@ -103,6 +103,17 @@ class Truncate:
 
 
 @dataclass(frozen=True)
+class Stall:
+    """The first `keep` bytes of a body, and then nothing more on a connection that stays open."""
+
+    keep: int
+
+    def __call__(self, exchange: Exchange) -> None:
+        exchange.send(exchange.work(), keep=self.keep)
+        exchange.kaggle.closing.wait()
+
+
+@dataclass(frozen=True)
 class WrongBytes:
     """The right length and headers, but every bit of the body's last byte turned over."""
 

@@ -62,6 +62,9 @@ class KaggleServer:
         self.gpu_hours_left = GPU_HOURS
         self.gpu_slots, self.cpu_slots = 2, 5
 
+        # Seconds before each answer, as if the server were far away.
+        self.latency = 0.0
+
         # How submissions are scored: questions answered 404, then PENDING, before the score.
         self.submission_lag = 0
         self.scoring_polls = 1
@@ -205,6 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         rpc = request.verb == "POST" and request.route != request.target
         kaggle.requests.append((request.route if rpc else request.target, request.content))
         exchange = Exchange(self, kaggle, request)
+        kaggle.closing.wait(kaggle.latency)
         fault = kaggle.faults.take(request.route, request.target)
         if fault is None:
             exchange.send(exchange.work())
