@@ -13,12 +13,14 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from lib.errors import Failed, Refused, SwathError
 from lib.launching import credentials, durations
-from lib.launching.session import LostConnection, Unreachable
+from lib.launching.session import Busy, LostConnection, Missing, Unanswered, Unreachable
 
 CONNECT_SECONDS = 15
 READ_SECONDS = durations.from_environment("SWATH_READ_SECONDS", 90)
@@ -100,6 +102,8 @@ def translated(what: str, found: credentials.Source | None = None) -> Iterator[N
             raise LostConnection(
                 f"{what}: Kaggle answered with something other than JSON (it throttles this way)"
             ) from None
+        except requests.ReadTimeout:
+            raise Unanswered(f"{what}: no answer came from Kaggle within {READ_SECONDS:g} s", "try again") from None
         except requests.RequestException as error:
             reason = getattr(error.args[0] if error.args else None, "reason", None)  # urllib3's own, behind requests'
             if isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
@@ -120,8 +124,22 @@ def _from_answer(what: str, error: Any, found: credentials.Source | None) -> Swa
             "a bad token hides a good kaggle.json behind it. " + credentials.HOW,
         )
     if code in (408, 429, 500, 502, 503, 504):
-        return LostConnection(f"{what}: Kaggle is busy (HTTP {code}: {words})", "try again in a minute")
-    return Failed(f"{what}: Kaggle refused it (HTTP {code}): {words}")
+        kind = {429: Busy, 408: Unanswered, 504: Unanswered}.get(code, LostConnection)
+        lost = kind(f"{what}: Kaggle is busy (HTTP {code}: {words})", "try again in a minute")
+        if isinstance(lost, Busy):
+            lost.seconds = _retry_after(answer.headers.get("Retry-After", ""))
+        return lost
+    kind = Missing if code in (403, 404) else Failed  # Kaggle answers 403 for a kernel that is not there
+    return kind(f"{what}: Kaggle refused it (HTTP {code}): {words}")
+
+
+def _retry_after(header: str, now: Callable[[], float] = time.time) -> float:
+    """Seconds of a Retry-After header, a number or a date; 0 without one."""
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(header))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now())
+    return 0.0
 
 
 def server_words(answer: Any) -> str:

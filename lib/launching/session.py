@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from lib.errors import SwathError
+from lib.errors import Failed, SwathError
 from lib.launching.parts import Part
 
 State = Literal["queued", "running", "complete", "failed", "stopped", "unknown"]
@@ -66,6 +66,20 @@ class LostConnection(SwathError):
 
 class Unreachable(LostConnection):
     """No connection came about at all, so the other side was asked nothing."""
+
+
+class Unanswered(LostConnection):
+    """No answer came in time; the other side may still be at work."""
+
+
+class Busy(LostConnection):
+    """Too many requests; `seconds` is how long the other side asks us to wait, 0 when it does not say."""
+
+    seconds = 0.0
+
+
+class Missing(Failed):
+    """The place has no such kernel, or does not show it to this account."""
 
 
 class Session(Protocol):
