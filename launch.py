@@ -119,7 +119,8 @@ def stop(run: options.AnyRun = None, yes: options.Yes = False, as_json: options.
     from lib.launching.runs import find
 
     found = find(run)
-    if not yes and not typer.confirm(report.stop_question(found), err=True):
+    question = None if yes else stopping.question(found)
+    if question and not typer.confirm(question, err=True):
         raise UsageError("nothing was stopped")
     state = stopping.stop(found)
     say(found.read(), as_json, report.status_lines(found, state))

@@ -6,10 +6,12 @@ outcome = finish(run)            # followed to its end, fetched, verified
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from lib import files
+from lib.errors import Failed
 from lib.launching.attempts import latest, note
 from lib.launching.fetch import Fetched, fetch
 from lib.launching.fetch_view import FetchView
@@ -74,7 +76,9 @@ def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status, only
 def _metric(run: Run) -> dict[str, Any] | None:
     """What the kernel's summary says it scored; None when there is no summary, or one of somebody else's making."""
     summary = run.outputs / "summary.json"
-    content = files.read_json(summary) if summary.is_file() else None
+    content = None
+    with suppress(Failed):
+        content = files.read_json(summary)
     metric = content.get("metric") if isinstance(content, dict) else None
     shape = {"label": str, "value": (int, float), "epoch": int, "per_class": dict, "baselines": dict}
     fits = isinstance(metric, dict) and all(isinstance(metric.get(key), kind) for key, kind in shape.items())

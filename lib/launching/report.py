@@ -89,18 +89,6 @@ def after_log(run: Run) -> str:
     return f"python launch.py fetch {run.id}" if status.state == "failed" else after_status(run, status)
 
 
-def stop_question(run: Run) -> str:
-    """What stopping costs."""
-    content = run.read()
-    if content["place"] == "kaggle":
-        return (
-            f"Stop {run.id}? Kaggle has no cancel: kernel {content['attempts'][-1]['ref']} is deleted with its "
-            "versions and outputs. Its log is fetched first, and what Kaggle lists of its outputs, which is nothing "
-            "while a session runs."
-        )
-    return f"Stop {run.id}?"
-
-
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
     """How a run ended, as `--json` prints it."""
     return outcome.run.read() | {"outputs": str(outcome.run.outputs), "fetch": asdict(outcome.fetched)}

@@ -62,6 +62,9 @@ class KaggleServer:
         self.gpu_hours_left = GPU_HOURS
         self.gpu_slots, self.cpu_slots = 2, 5
 
+        # Whether outputs are listed while a session runs; Kaggle does not.
+        self.lists_running = False
+
         # Seconds before each answer, as if the server were far away.
         self.latency = 0.0
 
