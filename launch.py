@@ -54,14 +54,18 @@ def launch(
         say(plan_report.plan_document(plan, folder), as_json, plan_report.plan_lines(plan, folder))
         next_step("the same command without --dry-run")
         return
-    from lib.launching import flow, starting
+    from lib.launching import starting
 
     plan_report.show_start(plan)
     run = starting.prepare(plan)
+    outcome = None
     with report.left_running(run):
         starting.push(run, plan.timeout)
         report.show_pushed(run)
-        outcome = None if detach else flow.finish(run)
+        if not detach:
+            from lib.launching import flow  # behind the push, which need not wait for its imports
+
+            outcome = flow.finish(run)
     if outcome is None:
         say(run.read(), as_json, [run.id])
         report.show_commands(run)

@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
-
 from lib.errors import Failed, Refused, SwathError
 from lib.launching.client import translated
 from lib.launching.follow import POLL_SECONDS
@@ -119,6 +117,8 @@ def _recorded(session: KaggleSession, slug: str, lost: LostConnection) -> Kernel
 
 def _take_back(session: KaggleSession, ref: KernelRef, reason: str, hint: str = "launch again") -> None:
     """Delete a kernel that must not run; `Refused` when it is gone, else `Failed`."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
     deletions = Retrying(
         stop=stop_after_attempt(DELETIONS),
         wait=wait_fixed(POLL_SECONDS),
