@@ -17,8 +17,9 @@ from lib.launching.outputs import Listing
 from lib.launching.parts import Halted, NoRoom, Part
 from lib.launching.session import LostConnection, Output, Session
 
-AT_ONCE = 16
-"""Files on their way at a time: behind 50 ms of latency, 500 small ones take 2.6 s with 8, 1.9 s with 16 or 32."""
+AT_ONCE = 32
+"""Files on their way at a time: 500 small ones that are 50 ms away take 9.5 s with 4, 5.9 s with 8, 4.3 s with 16 and
+3.5 s with 32, on two busy cores."""
 
 FRUITLESS = 6
 """Tries in a row that bring no byte further, before a file is given up."""
