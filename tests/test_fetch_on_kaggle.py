@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from lib import files
 from lib.launching.runs import Run
 from tests.conftest import ON_T4, PROJECT, WITHOUT_GPU, Program, only, program_in, wait_for
-from tests.loopback import Expired, KaggleServer, Refuse, Reset, Slow, Stall, Truncate, Version, WrongBytes
+from tests.loopback import Expired, KaggleServer, Refuse, Reset, Stall, Truncate, Version, WrongBytes
 from tests.loopback.faults import Faults
 from tests.loopback.quick_kernel import quick_python
 
@@ -217,14 +218,22 @@ def test_only_some_of_it(finished):
 
 
 def test_two_at_once_do_not_spoil_each_other(finished):
-    finished.server.faults.add("download", Slow(1.0), match="best.pt")
+    waits = threading.Event()
+
+    def held(exchange):
+        waits.wait(30)
+        exchange.send(exchange.work())
+
+    finished.server.faults.add("download", held, match="best.pt")
     first = finished.program.start("launch.py", "fetch")
     wait_for(lambda: [1 for target, _ in finished.server.requests if "best.pt" in target])
-    second = finished.fetch()
-    assert "another fetch of this run is at work" in second.stderr
-    assert "all of it was here already" in second.stdout
+    second = finished.program.start("launch.py", "fetch")
+    assert "another fetch of this run is at work" in second.stderr.readline()
+    waits.set()
+    said, _ = second.communicate(timeout=30)
+    assert "all of it was here already" in said
     first.communicate(timeout=30)
-    assert first.returncode == 0
+    assert (first.returncode, second.returncode) == (0, 0)
     assert finished.starts("best.pt") == [0]
 
 
