@@ -87,12 +87,16 @@ def launch(
 
 def watch(run: Run, push: Callable[[], None], sessions: int, detach: bool, as_json: bool) -> None:
     """Push a session and follow the run to its end, unless it is to be left alone."""
-    from lib.launching import chain, report
+    from lib.launching import report
 
+    outcome = None
     with report.left_running(run):
         push()
         report.show_pushed(run)
-        outcome = None if detach else chain.finish_all(run, sessions)
+        if not detach:
+            from lib.launching import chain  # behind the push, which need not wait for its imports
+
+            outcome = chain.finish_all(run, sessions)
     if outcome is None:
         say(run.read(), as_json, [run.id])
         return report.show_commands(run)
@@ -163,12 +167,12 @@ def logs(run: options.AnyRun = None, live: options.Follow = False) -> None:
 
 
 @app.command()
-def fetch(run: options.AnyRun = None, as_json: options.Json = False) -> None:
+def fetch(run: options.AnyRun = None, only: options.Only = None, as_json: options.Json = False) -> None:
     """Bring a run's outputs home, verified; what is here and right is not moved again."""
     from lib.launching import flow
     from lib.launching.runs import find
 
-    end(flow.bring_home(find(run)), as_json)
+    end(flow.bring_home(find(run), tuple(only or ())), as_json)
 
 
 @app.command()
@@ -178,7 +182,8 @@ def stop(run: options.AnyRun = None, yes: options.Yes = False, as_json: options.
     from lib.launching.runs import find
 
     found = find(run)
-    if not yes and not typer.confirm(report.stop_question(found), err=True):
+    question = None if yes else stopping.question(found)
+    if question and not typer.confirm(question, err=True):
         raise UsageError("nothing was stopped")
     state = stopping.stop(found)
     say(found.read(), as_json, report.status_lines(found, state))

@@ -15,7 +15,8 @@ import os
 import runpy
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Command:
 
     words: tuple[str, ...]
     home: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self) -> subprocess.CompletedProcess[str]:
         """Run it in a process of its own."""
@@ -66,7 +68,7 @@ class Command:
         }
         places = {"HOME": "", "USERPROFILE": "", "XDG_CONFIG_HOME": ".config", "SWATH_RUNS": "runs"}
         places |= {"SWATH_CACHE": "cache", "PYTHONPYCACHEPREFIX": "bytecode"}
-        return kept | {name: str(self.home / folder) for name, folder in places.items()}
+        return kept | {name: str(self.home / folder) for name, folder in places.items()} | dict(self.variables)
 
 
 def command(words: tuple[str, ...], inputs: Inputs) -> Call:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks import cases, measure
+from benchmarks import cases, launching, measure
 from benchmarks.case import Case, Disagreement, Inputs
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -98,6 +98,22 @@ def test_one_wrong_value_of_the_kit_is_seen(name, peer, inputs):
     case.compare(kit(), theirs(), inputs)
     with pytest.raises(Disagreement):
         case.compare(spoiled(kit()), theirs(), inputs)
+
+
+def test_pushing_and_fetching_agree_with_the_official_client_and_a_difference_is_seen(tmp_path):
+    small = Inputs(tmp_path)
+    fetching = launching.fetching(12, 0.002)
+    ours, theirs = (fetching.call(side, small)() for side in ("kit", "peer"))
+    assert fetching.compare(ours, theirs, small) == ""
+    (tmp_path / "official" / "masks" / "3.png").write_bytes(b"other")
+    with pytest.raises(Disagreement, match=r"3\.png is not what the session left"):
+        fetching.compare(ours, theirs, small)
+    pushing = case_of("push", "kaggle kernels push")
+    ours, theirs = (pushing.call(side, small)() for side in ("kit", "peer"))
+    assert pushing.compare(ours, theirs, small) == ""
+    launching.kaggle(tmp_path).kernels[ours.stdout.strip()].latest.text += "#"
+    with pytest.raises(Disagreement, match="another kernel"):
+        pushing.compare(ours, theirs, small)
 
 
 def test_memory_is_that_of_the_call(inputs, monkeypatch):

@@ -13,16 +13,19 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from lib.errors import Failed, Refused, SwathError
-from lib.launching import credentials
-from lib.launching.session import LostConnection, NotThere, Unreachable
+from lib.launching import credentials, durations
+from lib.launching.session import Busy, LostConnection, NotThere, Unanswered, Unreachable
 
 CONNECT_SECONDS = 15
-READ_SECONDS = 90
+READ_SECONDS = durations.from_environment("SWATH_READ_SECONDS", 90)
+"""Without a byte from the other side, after which a connection counts as lost."""
 
 QUESTION_SECONDS = 10
 """How long an answer is waited for that a push can do without."""
@@ -135,6 +138,8 @@ def _worded(what: str, found: credentials.Source | None = None) -> Iterator[None
         raise LostConnection(
             f"{what}: Kaggle answered with something other than JSON (it throttles this way)"
         ) from None
+    except requests.ReadTimeout:
+        raise Unanswered(f"{what}: no answer came from Kaggle within {READ_SECONDS:g} s", "try again") from None
     except requests.RequestException as error:
         reason = getattr(error.args[0] if error.args else None, "reason", None)  # urllib3's own, behind requests'
         if isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
@@ -155,9 +160,22 @@ def _from_answer(what: str, error: Any, found: credentials.Source | None) -> Swa
             "a bad token hides a good kaggle.json behind it. " + credentials.HOW,
         )
     if code in (408, 429, 500, 502, 503, 504):
-        return LostConnection(f"{what}: Kaggle is busy (HTTP {code}: {words})", "try again in a minute")
-    kind = NotThere if code in (403, 404) else Failed
+        kind = {429: Busy, 408: Unanswered, 504: Unanswered}.get(code, LostConnection)
+        lost = kind(f"{what}: Kaggle is busy (HTTP {code}: {words})", "try again in a minute")
+        if isinstance(lost, Busy):
+            lost.seconds = _retry_after(answer.headers.get("Retry-After", ""))
+        return lost
+    kind = NotThere if code in (403, 404) else Failed  # Kaggle answers 403 for a kernel that is not there
     return kind(f"{what}: Kaggle refused it (HTTP {code}): {words}")
+
+
+def _retry_after(header: str, now: Callable[[], float] = time.time) -> float:
+    """Seconds of a Retry-After header, a number or a date; 0 without one."""
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(header))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now())
+    return 0.0
 
 
 def server_words(answer: Any) -> str:

@@ -5,20 +5,19 @@ outcome = finish(run)            # followed to its end, fetched, verified
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
 from lib import files
-from lib.errors import SwathError
+from lib.errors import Failed, SwathError
 from lib.launching.attempts import latest, note
 from lib.launching.fetch import Fetched, fetch
+from lib.launching.fetch_view import FetchView
 from lib.launching.follow import POLL_SECONDS, ask, look
 from lib.launching.runs import Run, now
 from lib.launching.session import KernelRef, Session, Status
-from lib.launching.show import talk
 from lib.launching.supervised import SupervisedSession
 from lib.launching.watching import bring_log, watch
 
@@ -41,8 +40,8 @@ def finish(run: Run) -> Outcome:
     return _bring_home(run, session, ref, followed.status)
 
 
-def bring_home(run: Run) -> Outcome:
-    """Fetch what a run has left so far, finished or not."""
+def bring_home(run: Run, only: Collection[str] = ()) -> Outcome:
+    """Fetch what a run has left so far, finished or not; with `only`, the files whose names fit one of its patterns."""
     session, ref = latest(run)
     status = ask(session, ref, POLL_SECONDS)
     if status.is_gone:
@@ -50,7 +49,7 @@ def bring_home(run: Run) -> Outcome:
         session, ref = latest(run)
     elif status.over and not run.read().get("log_whole"):
         bring_log(run, session, ref)
-    return _bring_home(run, session, ref, status)
+    return _bring_home(run, session, ref, status, only)
 
 
 def refresh(run: Run) -> Status:
@@ -63,37 +62,28 @@ def refresh(run: Run) -> Status:
     return note(run, status)
 
 
-def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status) -> Outcome:
+def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status, only: Collection[str] = ()) -> Outcome:
     note(run, status)
-    with Progress(
-        TextColumn("fetching {task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        console=talk,
-        transient=True,
-        disable=not talk.is_terminal,
-    ) as bars:
-        task = bars.add_task("outputs", total=None)
-        fetched = fetch(session, ref, run.outputs, lambda name, size: bars.update(task, advance=size, description=name))
+    settled = run.read().get("home") == str(ref)
+    with FetchView() as view:
+        fetched = fetch(session, ref, run.outputs, only, settled, view)
     summary = _summary(run)
     metric, finished = _metric(summary), summary.get("finished") is not False
-    run.update(
-        fetched=now(),
-        finished=finished,
-        epochs_done=summary.get("epochs_done"),
-        **({"metrics": metric} if metric else {}),
-    )
-    if finished and status.state == "complete":
-        run.state.unlink(missing_ok=True)  # an earlier session's
-    if status.over and isinstance(session, SupervisedSession):
-        session.tidy()
+    run.update(finished=finished, epochs_done=summary.get("epochs_done"), **({"metrics": metric} if metric else {}))
+    if fetched.whole:
+        run.update(fetched=now(), home=str(ref) if status.over else None)
+        if finished and status.state == "complete":
+            run.state.unlink(missing_ok=True)  # an earlier session's
+        if status.over and isinstance(session, SupervisedSession):
+            session.tidy()
     return Outcome(run, status, metric or run.read()["metrics"], fetched)
 
 
 def _summary(run: Run) -> dict[str, Any]:
     """The kernel's summary.json; empty when there is none, or one of somebody else's making."""
-    path = run.outputs / "summary.json"
-    content = files.read_json(path) if path.is_file() else None
+    content = None
+    with suppress(Failed):
+        content = files.read_json(run.outputs / "summary.json")
     return content if isinstance(content, dict) else {}
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from lib.errors import Failed
 from lib.files import MANIFEST
 from lib.launching import manifest
+from lib.launching.parts import Part
 from lib.launching.runs import Run
 from lib.launching.session import KernelRef, LogRecord, Output, Status
 
@@ -49,7 +49,7 @@ class GoneSession:
             )
         return []
 
-    def download(self, output: Output, file: BinaryIO) -> None:
+    def download(self, output: Output, part: Part) -> None:
         raise Failed(f"there is no other copy of {output.name}", "train again: python launch.py")
 
     def stop(self, ref: KernelRef) -> None:

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
-
-from lib.errors import Failed, Refused, SwathError
-from lib.launching import kaggle_log, slots
-from lib.launching.client import (
-    CONNECT_SECONDS,
-    READ_SECONDS,
-    connect,
-    owner,
-    session_of,
-    translated,
-)
-from lib.launching.follow import POLL_SECONDS
-from lib.launching.session import (
-    KernelRef,
-    LogRecord,
-    LostConnection,
-    NoSlot,
-    Output,
-    Status,
-    StreamRefused,
-    Unreachable,
-)
+from lib.errors import SwathError
+from lib.launching import downloads, kaggle_log, kaggle_push, transfer
+from lib.launching.client import connect, owner, session_of, translated
+from lib.launching.parts import Part
+from lib.launching.session import KernelRef, LogRecord, LostConnection, NotThere, Output, Status, StreamRefused
 
 STATES = {
     "QUEUED": "queued",
@@ -41,21 +23,10 @@ STATES = {
     "CANCEL_ACKNOWLEDGED": "stopped",
 }
 
-REJECTED = {
-    "invalid_dataset_sources": "data sets",
-    "invalid_competition_sources": "competitions (were their rules accepted in a browser?)",
-    "invalid_kernel_sources": "kernels",
-    "invalid_model_sources": "models",
-    "invalid_tags": "keywords",
-}
-
 CANCELLED = "cancelled on Kaggle's site"
 
 PAGE = 200
 """Outputs a page of the listing; the server gives no more."""
-
-DELETIONS = 4
-"""Tries to delete a kernel that must not run."""
 
 
 class KaggleSession:
@@ -63,6 +34,8 @@ class KaggleSession:
 
     def __init__(self) -> None:
         self._api: Any = None
+        self._http: Any = None
+        self._one_opens = threading.Lock()
 
     @property
     def api(self) -> Any:
@@ -77,31 +50,8 @@ class KaggleSession:
         return owner(self.api)
 
     def push(self, folder: Path, timeout: int | None) -> KernelRef:
-        """Push once. The answer decides: `error` or a rejected source is a `Refused`, whatever the HTTP code.
-
-        When no readable answer comes, the server is asked what it has; the push is never repeated.
-        """
-        slug = json.loads((folder / "kernel-metadata.json").read_text())["id"].split("/")[-1]
-        api = self.api
-        try:
-            with translated("the push"):
-                answer = api.kernels_push(str(folder), timeout=timeout)
-        except Unreachable as error:
-            raise Refused(error.reason, error.hint) from None
-        except LostConnection as error:
-            return self._recorded(slug, error)
-        except Failed as error:
-            raise Refused(error.reason, error.hint) from None
-        if answer.error:
-            kind = NoSlot if slots.learn(self.owner, answer.error) else Refused
-            raise kind(f"Kaggle refused the push: {answer.error}", _fix(answer.error))
-        if not answer.url or not answer.version_number:
-            return self._recorded(slug, LostConnection("Kaggle's answer to the push names no kernel"))
-        ref = _ref(answer, self.owner, slug)
-        rejected = [f"{what}: {', '.join(names)}" for key, what in REJECTED.items() if (names := getattr(answer, key))]
-        if rejected:
-            self._take_back(ref, f"Kaggle rejected sources of this run: {'; '.join(rejected)}")
-        return ref
+        """Push once, and ask what became of it when the answer cannot be read."""
+        return kaggle_push.push(self, folder, timeout)
 
     def status(self, ref: KernelRef) -> Status:
         """The pushed version's state; without the version a fresh push can read the previous run's end."""
@@ -159,27 +109,22 @@ class KaggleSession:
         request.user_name, request.kernel_slug, request.version_label = ref.owner, ref.slug, f"v{ref.version}"
         request.page_size = PAGE
         found: list[Output] = []
+        tokens: set[str] = set()
         with translated(f"the outputs of {ref}"), session_of(self.api) as client:
             while True:
                 page = client.kernels.kernels_api_client.list_kernel_session_output(request)
-                found += [Output(file.file_name, file.url) for file in page.files or []]
+                found += [Output(file.file_name or "", file.url) for file in page.files or []]
                 if not page.next_page_token:
                     return found
+                if page.next_page_token in tokens:
+                    raise LostConnection(f"the outputs of {ref}: their list goes in a circle")
+                tokens.add(page.next_page_token)
                 request.page_token = page.next_page_token
 
-    def download(self, output: Output, file: BinaryIO) -> None:
-        import requests
-
-        try:
-            with requests.get(output.source, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as answer:
-                answer.raise_for_status()
-                page = "text/html" in answer.headers.get("Content-Type", "")
-                if page and not output.name.lower().endswith((".html", ".htm")):
-                    raise LostConnection(f"{output.name}: a web page came instead of the file")
-                for chunk in answer.iter_content(1 << 20):
-                    file.write(chunk)
-        except requests.RequestException as error:
-            raise LostConnection(f"{output.name}: {error}") from None
+    def download(self, output: Output, part: Part) -> None:
+        with self._one_opens:
+            self._http = self._http or downloads.client(transfer.AT_ONCE)
+        downloads.receive(self._http, output, part)
 
     def stop(self, ref: KernelRef) -> None:
         """Delete the kernel: Kaggle has no other way to end a session, and versions and outputs go with it."""
@@ -195,58 +140,7 @@ class KaggleSession:
         try:
             with translated(f"asking for the kernel {slug}"), session_of(self.api) as client:
                 answer = client.kernels.kernels_api_client.get_kernel(request)
-        except Failed:
+        except NotThere:
             return None
         version = answer.metadata.current_version_number or 1
         return KernelRef(self.owner, slug, version, f"https://www.kaggle.com/code/{self.owner}/{slug}")
-
-    def _take_back(self, ref: KernelRef, reason: str) -> None:
-        """Delete a kernel that Kaggle has started without its data; `Refused` when it is gone, else `Failed`."""
-        deletions = Retrying(
-            stop=stop_after_attempt(DELETIONS),
-            wait=wait_fixed(POLL_SECONDS),
-            retry=retry_if_exception_type(LostConnection),
-            reraise=True,
-        )
-        try:
-            deletions(self.stop, ref)
-        except SwathError as error:
-            raise Failed(
-                f"{reason}. It runs without them and uses up quota, because it could not be deleted: {error.reason}",
-                f"delete it: {ref.url or ref}, or python launch.py stop {ref.slug} -y",
-            ) from None
-        raise Refused(
-            f"{reason}. The kernel was deleted again",
-            "check the names in the competition's [kaggle] table, and open each page once while signed in",
-        )
-
-    def _recorded(self, slug: str, lost: LostConnection) -> KernelRef:
-        """What the server has of a push whose answer was lost. The slug is fresh, so version 1 is this push."""
-        try:
-            ref = self.find(slug)
-        except LostConnection:
-            raise Failed(
-                f"{lost.reason}, and Kaggle cannot be asked whether it has the kernel {slug}",
-                f"ask before pushing again, because a second push is a second session: python launch.py status {slug}",
-            ) from None
-        if ref is None:
-            raise Refused(f"{lost.reason}; Kaggle has no kernel {slug}, so nothing was started", "launch again")
-        return ref
-
-
-def _ref(answer: Any, owner: str, slug: str) -> KernelRef:
-    """Owner and slug as the server has them: from the address, because `ref` may carry a version."""
-    parts = [part for part in answer.url.split("?")[0].split("/") if part]
-    place = len(parts) - 1 - parts[::-1].index("code") if "code" in parts else None
-    if place is not None and len(parts) > place + 2:
-        owner, slug = parts[place + 1], parts[place + 2]
-    return KernelRef(owner, slug, answer.version_number, answer.url)
-
-
-def _fix(error: str) -> str | None:
-    """The next step for a refusal that Kaggle words in a known way."""
-    if "quota" in error:
-        return "wait for the weekly reset, or run without a GPU: --gpu none --on kaggle"
-    if "session count" in error:
-        return "wait for one of your sessions to end: --wait-slot, or stop one: python launch.py runs"
-    return None

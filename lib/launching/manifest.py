@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from lib import files
 from lib.errors import Failed
@@ -17,8 +17,13 @@ class Entry(BaseModel):
     """A file as the manifest lists it."""
 
     name: str
-    bytes: int
+    bytes: NonNegativeInt
     sha256: str
+
+    @classmethod
+    def of(cls, name: str, path: Path) -> Entry:
+        """What a manifest would say of a file."""
+        return cls(name=name, bytes=path.stat().st_size, sha256=files.sha256(path))
 
     def is_met_by(self, path: Path) -> bool:
         """Whether a file is there, with this size and SHA-256."""

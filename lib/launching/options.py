@@ -40,6 +40,7 @@ Detach = Annotated[bool, Option("--detach", help="Push and return at once.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Write the folder, show the plan; no account, no network.")]
 AnyRun = Annotated[str | None, Argument(metavar="[RUN]", help="A run, or a part of its id. Default: the newest.")]
 Follow = Annotated[bool, Option("-f", "--follow", help="Go on until the run ends.")]
+Only = Annotated[list[str] | None, Option("--only", metavar="GLOB", help="Files with names like this; repeatable.")]
 Yes = Annotated[bool, Option("-y", "--yes", help="Do not ask.")]
 
 # submit.py

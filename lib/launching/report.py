@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lib import files
@@ -115,21 +116,9 @@ def after_log(run: Run) -> str:
     return f"python launch.py fetch {run.id}" if status.state == "failed" else after_status(run, status)
 
 
-def stop_question(run: Run) -> str:
-    """What stopping costs."""
-    content = run.read()
-    if content["place"] == "kaggle":
-        return (
-            f"Stop {run.id}? Kaggle has no cancel: kernel {content['attempts'][-1]['ref']} is deleted with its "
-            "versions and outputs. Its log is fetched first, and what Kaggle lists of its outputs, which is nothing "
-            "while a session runs."
-        )
-    return f"Stop {run.id}?"
-
-
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
     """How a run ended, as `--json` prints it."""
-    return outcome.run.read() | {"outputs": str(outcome.run.outputs)}
+    return outcome.run.read() | {"outputs": str(outcome.run.outputs), "fetch": asdict(outcome.fetched)}
 
 
 def outcome_lines(outcome: Outcome) -> list[str]:
@@ -158,6 +147,8 @@ def _public_scores(content: dict[str, Any]) -> list[float]:
 
 
 def _moved(outcome: Outcome) -> str:
+    if not outcome.fetched.whole:
+        return f"{outcome.fetched.files} files fit, {outcome.fetched.moved} fetched"
     if outcome.fetched.moved:
         return f"{outcome.fetched.moved} files fetched"
     return (

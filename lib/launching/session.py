@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import Literal, Protocol
 
 from lib.errors import Failed, Refused, SwathError
+from lib.launching.parts import Part
 
 State = Literal["queued", "running", "complete", "failed", "stopped", "unknown"]
 
@@ -81,6 +82,16 @@ class NoSlot(Refused):
     """As many sessions run as the place allows at a time; nothing was started."""
 
 
+class Unanswered(LostConnection):
+    """No answer came in time; the other side may still be at work."""
+
+
+class Busy(LostConnection):
+    """Too many requests; `seconds` is how long the other side asks us to wait, 0 when it does not say."""
+
+    seconds = 0.0
+
+
 class Session(Protocol):
     """A place where bundles run."""
 
@@ -99,8 +110,9 @@ class Session(Protocol):
     def outputs(self, ref: KernelRef) -> list[Output]:
         """Every file that the session left."""
 
-    def download(self, output: Output, file: BinaryIO) -> None:
-        """Write one output's bytes to `file`; `LostConnection` when it broke off."""
+    def download(self, output: Output, part: Part) -> None:
+        """Write one output's bytes to `part`: all of them, or behind `part.begin` the rest; `LostConnection` when it
+        broke off."""
 
     def stop(self, ref: KernelRef) -> None:
         """End the session."""

@@ -15,12 +15,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
 from lib import files
 from lib.folders import PROJECT, cache_folder
+from lib.launching.parts import Part
 from lib.launching.session import KernelRef, LogRecord, Output, Status
 
 STATE = "state.json"
@@ -85,9 +85,9 @@ class SupervisedSession:
         found = sorted(path for path in working.rglob("*") if path.is_file())
         return [Output(path.relative_to(working).as_posix(), str(path)) for path in found]
 
-    def download(self, output: Output, file: BinaryIO) -> None:
+    def download(self, output: Output, part: Part) -> None:
         with open(output.source, "rb") as source:
-            shutil.copyfileobj(source, file, 1 << 20)
+            shutil.copyfileobj(source, part, 1 << 20)
 
     @property
     def is_tidied(self) -> bool:

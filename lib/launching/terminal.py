@@ -35,7 +35,7 @@ def main(app: typer.Typer) -> None:
         if code == INTERRUPTED:
             raise KeyboardInterrupt
     except typer.Abort as abort:
-        if isinstance(abort.__cause__, KeyboardInterrupt):
+        if isinstance(abort.__context__, KeyboardInterrupt):  # a question hides it behind `from None`
             raise KeyboardInterrupt from None
         raise UsageError("nobody answered the question", "answer it in a terminal, or say yes beforehand: -y") from None
     except BrokenPipeError:  # whoever read stdout has enough: `| head`

@@ -82,14 +82,31 @@ class Reset:
 
 
 @dataclass(frozen=True)
-class Slow:
-    """The right answer after `seconds`; a closing server does not wait."""
+class Late:
+    """HTTP `code` at once; what was asked is done all the same, when the next request of this kind comes."""
 
-    seconds: float
+    code: int
 
     def __call__(self, exchange: Exchange) -> None:
+        def next_one(other: Exchange) -> None:
+            exchange.work()
+            other.send(other.work())
+
+        exchange.kaggle.faults.add(exchange.request.route, next_one)
+        Refuse(self.code)(exchange)
+
+
+@dataclass(frozen=True)
+class Slow:
+    """The right answer after `seconds`, what was asked done before or after them; a closing server does not wait."""
+
+    seconds: float
+    work_first: bool = False
+
+    def __call__(self, exchange: Exchange) -> None:
+        answer = exchange.work() if self.work_first else None
         exchange.kaggle.closing.wait(self.seconds)
-        exchange.send(exchange.work())
+        exchange.send(answer or exchange.work())
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,17 @@ class Truncate:
 
     def __call__(self, exchange: Exchange) -> None:
         exchange.send(exchange.work(), keep=self.keep)
+
+
+@dataclass(frozen=True)
+class Stall:
+    """The first `keep` bytes of a body, and then nothing more on a connection that stays open."""
+
+    keep: int
+
+    def __call__(self, exchange: Exchange) -> None:
+        exchange.send(exchange.work(), keep=self.keep)
+        exchange.kaggle.closing.wait()
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ class KernelsService:
         if not token.isdecimal():
             raise Refused(400, f"Invalid page token {token!r}.")
         start, size = int(token), min(request.get("pageSize") or PAGE_SIZE, MAX_PAGE_SIZE)
-        files = version.outputs()
+        files = version.outputs(self.server.lists_running)
         sign = self.server.urls.for_download
         listing = {
             "files": [{"fileName": name, "url": sign(path, name)} for name, path in files[start:][:size]],

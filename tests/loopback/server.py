@@ -69,6 +69,12 @@ class KaggleServer:
         self.gpu_slots, self.cpu_slots = 2, 5
         self.lean_listing = False
 
+        # Whether outputs are listed while a session runs; Kaggle does not.
+        self.lists_running = False
+
+        # Seconds before each answer, as if the server were far away.
+        self.latency = 0.0
+
         # How submissions are scored: questions answered 404, then PENDING, before the score.
         self.submission_lag = 0
         self.scoring_polls = 1
@@ -220,6 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
         rpc = request.verb == "POST" and request.route != request.target
         kaggle.requests.append((request.route if rpc else request.target, request.content))
         exchange = Exchange(self, kaggle, request)
+        kaggle.closing.wait(kaggle.latency)
         fault = kaggle.faults.take(request.route, request.target)
         if fault is None:
             exchange.send(exchange.work())

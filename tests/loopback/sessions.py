@@ -111,10 +111,10 @@ class Version:
             if over:
                 return
 
-    def outputs(self) -> list[tuple[str, Path]]:
-        """Names below working/, with "/" in them, and files: nothing before the session is over."""
+    def outputs(self, running: bool = False) -> list[tuple[str, Path]]:
+        """Names below working/, with "/" in them, and files: before the session is over only for `running`."""
         working = self.folder / "working"
-        if self.active:
+        if self.active and not running:
             return []
         files = (path for path in working.rglob("*") if path.is_file())
         return sorted((path.relative_to(working).as_posix(), path) for path in files)

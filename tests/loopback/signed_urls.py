@@ -4,6 +4,9 @@
     token, url = server.urls.for_upload("submission.csv", length)     # …/upload/<token>
 
 A download may be asked for in parts, an upload goes on where it broke off; a token may be revoked before it was used.
+A download may be asked for in parts; a token may be revoked before it was used. `served` tells who got what:
+
+    server.urls.served[-1]                # Served("best.pt", 206, start=1000, size=500)
 """
 
 import hashlib
@@ -11,6 +14,7 @@ import re
 import threading
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import quote
@@ -18,8 +22,22 @@ from urllib.parse import quote
 from .exchange import Answer, Refused
 
 
+@dataclass(frozen=True)
+class Served:
+    """An answer to a download: the file's name, the HTTP status, the first byte and how many of them."""
+
+    name: str
+    status: int
+    start: int
+    size: int
+
+
 class SignedUrls:
+    """`ranges` and `etags`: whether parts can be asked for, and contents told apart, as on Kaggle."""
+
     def __init__(self, base: str, folder: Path):
+        self.ranges = self.etags = True
+        self.served: list[Served] = []
         self._base, self._folder = base, folder
         self._downloads: dict[str, Path] = {}
         self._uploads: dict[str, tuple[Path, int]] = {}
@@ -61,17 +79,22 @@ class SignedUrls:
         etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
         modified = formatdate(path.stat().st_mtime, usegmt=True)
         sent = {"ETag": etag, "Accept-Ranges": "bytes", "Last-Modified": modified}
-        wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("Range", ""))
+        sent = {name: value for name, value in sent.items() if self.etags or name != "ETag"}
+        wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("Range", "") if self.ranges else "")
         if not wanted or not any(wanted.groups()) or headers.get("If-Range", etag) != etag:
-            return Answer(body, 200, "application/octet-stream", sent)
+            return self._serve(path, body, 200, sent)
         first, last = wanted.groups()
         start = int(first) if first else max(0, len(body) - int(last))
         stop = min(int(last) + 1, len(body)) if first and last else len(body)
         if start >= stop:
             sent["Content-Range"] = f"bytes */{len(body)}"
-            return Answer(b"", 416, "application/octet-stream", sent)
+            return self._serve(path, b"", 416, sent)
         sent["Content-Range"] = f"bytes {start}-{stop - 1}/{len(body)}"
-        return Answer(body[start:stop], 206, "application/octet-stream", sent)
+        return self._serve(path, body[start:stop], 206, sent, start)
+
+    def _serve(self, path: Path, body: bytes, status: int, sent: dict[str, str], start: int = 0) -> Answer:
+        self.served.append(Served(path.name, status, start, len(body)))
+        return Answer(body, status, "application/octet-stream", sent)
 
     def upload(self, token: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Take a whole file, or the rest of one: 308 and the Range that is there until it is whole.
