@@ -6,10 +6,14 @@ status = stop(run)
 
 from __future__ import annotations
 
+from collections import deque
+
 from lib.errors import Failed, SwathError
 from lib.launching.attempts import latest, note
 from lib.launching.fetch import fetch
+from lib.launching.follow import look
 from lib.launching.kaggle import KaggleSession
+from lib.launching.log_file import so_far
 from lib.launching.runs import Run
 from lib.launching.session import KernelRef, Session, Status
 from lib.launching.show import talk
