@@ -73,8 +73,7 @@ STOPS = {
     "inside epochs": [2, 5, None],
     "before validations": [3, 6, None],
     "inside validations": [5, 8, None],
-    "after an epoch": [6, 1, None],
-    "at once": [4, 0, None],
+    "after an epoch and at once": [6, 0, None],
 }
 """Two epochs of three steps, two images: 3 looks before steps, 1 before the validation, 2 in it, and again."""
 
@@ -179,19 +178,21 @@ def test_where_it_stops_and_goes_on_is_said(chains):
     _, said = chains
     stops = "stopped before the session's limit at epoch {}, step {} of 6; it goes on from checkpoints/last.ckpt\n"
     goes_on = "goes on from me/session-{}: epoch {}, step {} of 6\n"
-    assert said_by(said, "inside epochs 0") == stops.format(1, 2)
+    assert said_by(said, "inside epochs 0").endswith(stops.format(1, 2))
     assert said_by(said, "inside epochs 1").startswith(goes_on.format(0, 1, 2))
     assert said_by(said, "inside epochs 1").endswith(stops.format(2, 4))
     assert said_by(said, "inside epochs 2").startswith(goes_on.format(1, 2, 4))
-    assert said_by(said, "before validations 0") == stops.format(1, 3)
+    assert said_by(said, "before validations 0").endswith(stops.format(1, 3))
     assert said_by(said, "inside validations 1").endswith(stops.format(2, 6))
-    assert said_by(said, "after an epoch 0").endswith(stops.format(2, 3))
+    assert said_by(said, "after an epoch and at once 0").endswith(stops.format(2, 3))
 
 
 def test_a_session_that_comes_no_further_is_a_failure_and_loses_nothing(chains):
     """Else a chain of them would spend the week's quota on nothing."""
     _, said = chains
-    assert "too short: it came no further than it began, at epoch 1, step 3 of 6\n" in said_by(said, "at once 1")
+    assert "too short: it came no further than it began, at epoch 2, step 3 of 6\n" in said_by(
+        said, "after an epoch and at once 1"
+    )
     assert said.count("error:") == 1
 
 
@@ -214,7 +215,7 @@ def test_the_average_is_what_is_validated_and_kept(chains):
     folder, _ = chains
     outputs = folder / "before validations" / "1" / "working"
     kept = load_file(outputs / "checkpoints" / "best.safetensors")
-    stopped = state.read(folder / "after an epoch" / "0" / "working" / state.STATE)
+    stopped = state.read(folder / "after an epoch and at once" / "0" / "working" / state.STATE)
     average = {name.removeprefix("module."): value for name, value in stopped["average"].items() if "." in name}
     assert all(torch.equal(kept[name], average[name]) for name in kept)
     assert not all(torch.equal(kept[name], stopped["model"][name]) for name in kept)
