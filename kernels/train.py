@@ -183,6 +183,7 @@ def report(folders: Folders, run: Training, training: list[Pair], held_out: list
     )
     where = f"at epoch {run.epoch}, step {run.step} of {run.total}"
     if limit.asked:
+        files.write_manifest(folders.working)  # ranks take their time to end, and whoever asked may not wait
         raise Failed(f"asked to end, {where}" + ("" if run.is_finished else f"; its state lies in {state.STATE}"))
     if not run.is_finished and not run.has_moved:
         raise Failed(
