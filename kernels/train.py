@@ -7,21 +7,23 @@ It is started by the bundle that `launch.py` makes, in Kaggle's folders or in th
     python launch.py --set train.ranks=2                 two processes on the CPU
 
 What it leaves in the working folder: checkpoints/best.safetensors, metrics.csv, summary.json, overlays/ and
-manifest.json with the size and SHA-256 of each of them.
+manifest.json with the size and SHA-256 of each of them. When the session's limit comes first, it stops a little
+before, says so in summary.json and leaves checkpoints/last.ckpt, from which the next session goes on.
 """
 
 import logging
 import os
 import signal
 import sys
-import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
-warnings.filterwarnings("ignore", module="pytorch_lightning|timm|segmentation_models_pytorch|torch")
+warnings.filterwarnings("ignore", module="lightning_fabric|timm|segmentation_models_pytorch|torch")
 
-import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
+from lightning_fabric import seed_everything
 from torch.utils.data import DataLoader
 
 from lib import files
@@ -35,24 +37,30 @@ from lib.errors import Failed, UsageError, guarded
 from lib.folders import Folders
 from lib.inference import restore
 from lib.inference.predict import predict
-from lib.models import build, checkpoint, has_unused_parameters
+from lib.models import build, checkpoint
 from lib.rasters import encode_png, read_image, read_labels
 from lib.reporting.overlays import overlay
-from lib.training import devices, ranks
-from lib.training.callbacks import Keeper, Progress
-from lib.training.loop import Segmentation
+from lib.training import devices, ranks, resume, state
+from lib.training.gpus import Gpus
+from lib.training.keeper import Keeper
+from lib.training.limit import Limit, SessionEnds
+from lib.training.loop import Training, fabric
+from lib.training.watch import Watch
 
 OVERLAYS = 6
-for name in ("pytorch_lightning", "lightning_fabric"):
-    logging.getLogger(name).setLevel(logging.ERROR)  # their import resets the level
+logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # its import resets the level
 
 
 @guarded
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("asked to end"))  # by way of `finally` below
+    limit = Limit.here()
+    limit.listen()
     folders = Folders.here()
     competition, recipe = folders.competition(), folders.recipe()
-    if not ranks.is_rank():
+    if ranks.is_rank():
+        ranks.end_with_parent(signal.SIGKILL)
+    else:
+        limit.guard(folders.working)
         print(*devices.describe(), sep="\n", flush=True)
     device = devices.choose(recipe.train, gpu_asked=folders.plan()["gpu"] != "none")
     count = devices.ranks(recipe.train, device)
@@ -66,31 +74,28 @@ def main() -> None:
     if len(held_out) < count:
         raise UsageError(f"{len(held_out)} validation image(s) cannot be shared by {count} ranks")
     if ranks.is_rank():
-        train(folders, device, count, training, held_out)
+        train(folders, device, count, training, held_out, limit)
         return
     print(f"data: {root}: {len(training)} training and {len(held_out)} validation images", flush=True)
     check(pairs, competition)
     try:
         if count > 1:
             print(f"starting {count} ranks", flush=True)
-            sys.exit(ranks.start(Path(__file__), count))
-        train(folders, device, count, training, held_out)
+            processes = ranks.Ranks(Path(__file__), count)
+            limit.ends = processes.end
+            sys.exit(processes.wait())
+        train(folders, device, count, training, held_out, limit)
     finally:
         files.write_manifest(folders.working)
 
 
-def train(folders: Folders, device: str, count: int, training: list[Pair], held_out: list[Pair]) -> None:
-    """One rank's part of the run."""
-    begin = time.time()
+def train(
+    folders: Folders, device: str, count: int, training: list[Pair], held_out: list[Pair], limit: Limit | None = None
+) -> None:
+    """One rank's part of the run, in this session."""
     competition, recipe = folders.competition(), folders.recipe()
-
-    # Model: the recipe's, on the recipe's weights.
-    pl.seed_everything(recipe.train.seed, workers=True, verbose=False)
-    torch.set_float32_matmul_precision("high")
-    start = brought_weights(folders.inputs) or recipe.starts_from
-    model = build(recipe.model, len(competition.classes), encoder=None if recipe.starts_from else start)
-    if recipe.starts_from:
-        checkpoint.fill(model, checkpoint.read(start)[1], start)
+    limit = limit or Limit()
+    speaks = ranks.rank() == 0
 
     # Loaders: each rank draws its own share of every step, and validates its own share of the images.
     workers = recipe.data.workers
@@ -98,11 +103,42 @@ def train(folders: Folders, device: str, count: int, training: list[Pair], held_
         workers = max(1, (os.cpu_count() or 1) // count) if device == "cuda" else 0
     loading = {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": device == "cuda"}
     crops = TrainingCrops(training, competition, recipe, copies=max(1, workers) * count)
-    steps = crops.steps()
+    identity = state.identity(competition, recipe, training, held_out, crops.steps())
+
+    # Where it goes on from: the state that an earlier session left, or nothing.
+    outputs = resume.predecessor(folders)
+    earlier = None
+    if outputs is not None:
+        earlier = state.read(outputs / state.STATE)
+        state.must_fit(earlier, identity, outputs / state.STATE)
+
+    # Model: the recipe's, on the recipe's weights or on those of the earlier session.
+    seed_everything(recipe.train.seed, workers=True, verbose=False)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+    start = brought_weights(folders.inputs) or recipe.starts_from if earlier is None else None
+    encoder = None if recipe.starts_from else start
+    model = build(recipe.model, len(competition.classes), pretrained=earlier is None, encoder=encoder)
+    if recipe.starts_from and start:
+        checkpoint.fill(model, checkpoint.read(start)[1], start)
+
+    # Training: the best weights by the competition's own metric are kept.
+    gpus = Gpus()
+    if speaks:
+        gpus.start()
+    watch = Watch(recipe.train, crops.steps(), lambda: {"limit_s": limit.left, "gpus": gpus.latest}, speaks)
+    keeper = Keeper(folders.working, competition, recipe)
+    shared = fabric(device, count, devices.precision(recipe.train, device), model)
+    run = Training(shared, model, competition, recipe, identity, watch, keeper, limit)
+    if earlier is not None:
+        run.load_state_dict(earlier, outputs)
+        if speaks:
+            print(f"goes on from {folders.resumes}: epoch {run.epoch}, step {run.step} of {run.total}", flush=True)
     train_loader = DataLoader(
         crops,
         batch_size=recipe.train.batch // count,
-        sampler=EpochShare(steps, recipe.train.batch, ranks.rank(), count),
+        sampler=EpochShare(crops.steps(), recipe.train.batch, ranks.rank(), count, recipe.train.epochs, run.step),
+        generator=torch.Generator().manual_seed(recipe.train.seed),  # the global one belongs to the model
         **loading,
     )
     validation_loader = DataLoader(
@@ -110,77 +146,73 @@ def train(folders: Folders, device: str, count: int, training: list[Pair], held_
         batch_size=None,
         sampler=ImageShare(len(held_out), ranks.rank(), count),
         collate_fn=as_it_is,
+        generator=torch.Generator().manual_seed(recipe.train.seed),
         **loading,
     )
-
-    # Fit: the best weights by the competition's own metric are kept.
-    module = Segmentation(model, competition, recipe, steps=recipe.train.epochs * steps)
-    watch = Progress()
-    keeper = Keeper(folders.working, watch)
-    strategy = "auto"
+    with suppress(SessionEnds):
+        run.go(train_loader, validation_loader, folders.working)
     if count > 1:
-        strategy = "ddp_find_unused_parameters_true" if has_unused_parameters(model) else "ddp"
-    trainer = pl.Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu",
-        devices=count,
-        strategy=strategy,
-        precision=devices.precision(recipe.train, device),
-        max_epochs=recipe.train.epochs,
-        gradient_clip_val=recipe.train.clip or None,
-        callbacks=[watch, keeper],
-        default_root_dir=folders.scratch,
-        use_distributed_sampler=False,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        benchmark=True,
-    )
-    if recipe.train.epochs:
-        trainer.fit(module, train_loader, validation_loader)
-    else:
-        trainer.validate(module, validation_loader, verbose=False)
-    if ranks.rank() != 0:
-        return
+        dist.destroy_process_group()
+    if speaks:
+        report(folders, run, training, held_out, device)
 
-    # Outputs: what the best epoch scored, and pictures of the images that it did worst on.
-    best = keeper.best
+
+def report(folders: Folders, run: Training, training: list[Pair], held_out: list[Pair], device: str) -> None:
+    """What is known by now; the pictures, and an end without a state, are for a run that is over."""
+    recipe, best, limit = run.recipe, run.keeper.best, run.limit
+    metric = run.competition.metric
     files.write_json(
         folders.working / "summary.json",
         {
-            "competition": competition.name,
-            "metric": {
-                "label": competition.metric.label,
-                "value": best.score.value,
-                "epoch": best.epoch,
-                "per_class": best.score.per_class,
-                "baselines": best.score.baselines,
-            },
-            "table": {"rows": "truth", "classes": [*competition.names, "none"], "pixels": best.table.tolist()},
-            "images": {held_out[index].id: value for index, value in best.image_scores},
-            "training": {"images": len(training), "epochs": recipe.train.epochs, "steps": trainer.global_step},
+            "competition": run.competition.name,
+            "finished": run.is_finished,
+            "epochs_done": run.epochs_done,
+            "limit": limit.seconds,
+            "metric": best
+            and {"label": metric.label, "value": best.score.value, "epoch": best.epoch}
+            | {"per_class": best.score.per_class, "baselines": best.score.baselines},
+            "table": best
+            and {"rows": "truth", "classes": [*run.competition.names, "none"]} | {"pixels": best.table.tolist()},
+            "images": {held_out[index].id: value for index, value in best.image_scores} if best else {},
+            "training": {"images": len(training), "epochs": recipe.train.epochs, "steps": run.step},
             "validation": [pair.id for pair in held_out],
             "devices": devices.describe(),
             "device": device,
-            "ranks": count,
+            "ranks": run.fabric.world_size,
             "precision": devices.precision(recipe.train, device),
-            "seconds": round(time.time() - begin, 1),
+            "seconds": round(run.watch.seconds, 1),
             "bundle": os.environ["SWATH_BUNDLE"],
             "recipe": recipe.model_dump(),
         },
     )
-    model = checkpoint.load(keeper.path).model.to(device)
+    where = f"at epoch {run.epoch}, step {run.step} of {run.total}"
+    if limit.asked:
+        files.write_manifest(folders.working)  # ranks take their time to end, and whoever asked may not wait
+        raise Failed(f"asked to end, {where}" + ("" if run.is_finished else f"; its state lies in {state.STATE}"))
+    if not run.is_finished and not run.has_moved:
+        raise Failed(
+            f"the session's limit of {limit.seconds:.0f} s is too short: it came no further than it began, {where}",
+            "give each session more time with --timeout",
+        )
+    if not run.is_finished:
+        print(f"stopped before the session's limit {where}; it goes on from {state.STATE}", flush=True)
+        return
+
+    # Pictures of the images that the best weights did worst on.
+    model = checkpoint.load(run.keeper.path).model.to(device)
     scored = [(index, value) for index, value in best.image_scores if value is not None]
     for index, value in sorted(scored, key=lambda item: item[1])[:OVERLAYS]:
+        if limit.left is not None and limit.left < limit.reserve / 2:
+            break
         pair = held_out[index]
-        image, truth = read_image(pair.image), read_labels(pair.mask, competition)
+        image, truth = read_image(pair.image), read_labels(pair.mask, run.competition)
         labels = restore(predict(model, image, recipe, tta="none"), truth.shape)
-        picture = overlay(image, truth, labels, competition, f"{pair.id}: {competition.metric.measure} {value:.3f}")
+        picture = overlay(image, truth, labels, run.competition, f"{pair.id}: {metric.measure} {value:.3f}")
         files.write(folders.working / "overlays" / f"{pair.id}.png", encode_png(picture))
-    if watch.diverged:
+    (folders.working / state.STATE).unlink(missing_ok=True)
+    if run.diverged:
         raise Failed(
-            f"the weights were not numbers any more after epoch {watch.diverged}, and training stopped there; "
+            f"the weights were not numbers any more after epoch {run.diverged}, and training stopped there; "
             f"the best are those of epoch {best.epoch}",
             f"a smaller learning rate: --set train.lr={recipe.train.lr / 3:.2g}",
         )

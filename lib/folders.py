@@ -67,6 +67,11 @@ class Folders:
         temp = self.root / "temp"
         return temp if temp.is_dir() else Path(tempfile.gettempdir())
 
+    @property
+    def resumes(self) -> str | None:
+        """The kernel, as owner/slug, whose outputs are mounted for this session to go on from; None: a fresh start."""
+        return os.environ.get("SWATH_RESUMES") or None
+
     def plan(self) -> dict[str, Any]:
         """What was asked for: kernel, accelerator, bundle."""
         return json.loads((self.payload / "plan.json").read_text())

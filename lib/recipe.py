@@ -93,6 +93,8 @@ class TrainRecipe(Strict):
     """Weight of the cross-entropy in the loss."""
     dice: float = Field(default=1.0, ge=0)
     """Weight of the Dice loss."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of a moving average of the weights, which is then what is validated and kept, such as 0.999; 0: none."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides the random weights, the split into training and validation, and every crop."""
     precision: Annotated[Literal["auto", "32", "16", "bf16"], BeforeValidator(str)] = "auto"

@@ -127,13 +127,20 @@ def test_an_epoch_sees_about_all_pixels(crops):
 def test_ranks_share_an_epoch_without_gap_or_repeat(steps, ranks, each, epoch):
     shares = []
     for rank in range(ranks):
-        share = EpochShare(steps, ranks * each, rank, ranks)
-        share.set_epoch(epoch)
+        share = EpochShare(steps, ranks * each, rank, ranks, epochs=epoch + 1, first=epoch * steps)
         assert len(share) == len(list(share)) == steps * each
         shares.append(list(share))
     assert sorted(item for share in shares for item in share) == [(epoch, n) for n in range(steps * ranks * each)]
     step = sorted(item for share in shares for item in share[:each])
     assert step == [(epoch, n) for n in range(ranks * each)], "a step is the same crops for any number of ranks"
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.data())
+def test_crops_go_on_at_any_step(steps, ranks, epochs, data):
+    first = data.draw(st.integers(0, steps * epochs))
+    for rank in range(ranks):
+        whole, rest = (list(EpochShare(steps, 2 * ranks, rank, ranks, epochs, start)) for start in (0, first))
+        assert rest == whole[2 * first :]
 
 
 @given(st.integers(0, 30), st.integers(1, 6))

@@ -1,9 +1,9 @@
 """Models of any size, weights that load or say why not, checkpoints that explain themselves, the loss."""
 
+import json
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +15,9 @@ from lib.launching.show import TrainingView
 from lib.models import build, checkpoint, has_unused_parameters
 from lib.progress import line, parse
 from lib.recipe import ModelRecipe, Recipe, TrainRecipe, resolve
-from lib.training.callbacks import Progress
-from lib.training.loop import Segmentation, rate
 from lib.training.losses import Loss
+from lib.training.optimizer import adamw, averaged, rate, set_rate
+from lib.training.watch import Watch
 from tests.conftest import PROJECT
 
 SMALL = {"encoder": "mobilenetv3_small_050", "weights": "none", "decoder_channels": (32, 16, 16, 16, 8)}
@@ -186,26 +186,25 @@ def test_the_rate_rises_then_falls_to_zero():
 
 
 @pytest.fixture
-def optimizing(model):
-    """What Lightning is given for ten steps, five of them warm-up."""
-    recipe = Recipe(train=TrainRecipe(lr=0.01, warmup=0.5, weight_decay=0.125))
-    return Segmentation(model, load("sample"), recipe, steps=10).configure_optimizers()
+def optimizing():
+    """Ten steps, five of them warm-up."""
+    return TrainRecipe(lr=0.01, warmup=0.5, weight_decay=0.125)
 
 
-def test_the_optimizer_follows_the_rate(optimizing):
-    optimizer, schedule = optimizing["optimizer"], optimizing["lr_scheduler"]
-    rates = []
-    for _ in range(10):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule["scheduler"].step()
-    assert rates[:6] == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01, 0.01])
-    assert rates[6:] == pytest.approx([0.01 * (1 + np.cos(np.pi * step / 5)) / 2 for step in (1, 2, 3, 4)])
-    assert schedule["interval"] == "step"
+def test_the_optimizer_follows_the_rate(model, optimizing):
+    optimizer, rates = adamw(model, optimizing), []
+    for step in range(10):
+        set_rate(optimizer, optimizing, step, 10)
+        rates.append([group["lr"] for group in optimizer.param_groups])
+    assert [one for one, _ in rates[:6]] == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01, 0.01])
+    assert [one for one, _ in rates[6:]] == pytest.approx(
+        [0.01 * (1 + np.cos(np.pi * n / 5)) / 2 for n in (1, 2, 3, 4)]
+    )
+    assert all(one == other for one, other in rates)
 
 
 def test_norms_and_biases_do_not_decay(model, optimizing):
-    decay = {id(p): group["weight_decay"] for group in optimizing["optimizer"].param_groups for p in group["params"]}
+    decay = {id(p): group["weight_decay"] for group in adamw(model, optimizing).param_groups for p in group["params"]}
     seen = set()
     for part in model.modules():
         for name, weight in part.named_parameters(recurse=False):
@@ -216,22 +215,36 @@ def test_norms_and_biases_do_not_decay(model, optimizing):
     assert not decay
 
 
+def test_the_average_of_the_weights_by_hand():
+    """Little is remembered at first, then 0.75 of what was; batch-norm statistics go the same way."""
+    model = torch.nn.BatchNorm1d(1)
+    average, expected = averaged(model, 0.75), 0.0
+    for step in range(60):
+        with torch.no_grad():
+            model.weight.fill_(step)
+            model.running_mean.fill_(-step)
+        average.update_parameters(model)
+        kept = min(0.75, (1 + step) / (10 + step)) if step else 0
+        expected = kept * expected + (1 - kept) * step
+        assert average.module.weight.item() == pytest.approx(expected, rel=1e-5)
+        assert average.module.running_mean.item() == pytest.approx(-expected, rel=1e-5)
+    assert expected == pytest.approx(59 - 3, abs=0.01), "a decay of 3/4 trails by three steps"
+
+
 def test_the_loss_told_is_the_epochs_mean(capsys):
-    module = SimpleNamespace(
-        recipe=Recipe(train=TrainRecipe(batch=4, epochs=2)), steps=6, score=SimpleNamespace(value=0.5)
-    )
-    trainer = SimpleNamespace(current_epoch=0, global_step=3, optimizers=[], is_global_zero=True)
     ticking = iter(range(100))
-    watch = Progress(clock=lambda: next(ticking) / 4)
-    for losses in ([9.0, 1.0, 2.0], [1.0, 2.0, 6.0]):
-        watch.on_train_epoch_start(trainer, module)
-        for number, loss in enumerate(losses):
-            watch.on_train_batch_end(trainer, module, {"loss": torch.tensor(loss)}, None, number)
-        watch.on_validation_end(trainer, module)
-    records = [parse(text) for text in capsys.readouterr().out.splitlines()]
-    told = [record for record in records if "metric" in record]
+    watch = Watch(TrainRecipe(batch=4, epochs=2), 3, lambda: {"limit_s": 60.5}, clock=lambda: next(ticking))
+    for epoch, losses in enumerate(([9.0, 1.0, 2.0], [1.0, 2.0, 6.0])):
+        watch.start_epoch()
+        for loss in losses:
+            watch.step(torch.tensor(loss), seconds=0.25, waited=0.0625)
+        watch.say(watch.record(3 * epoch + 3, 0.5))
+    told = [parse(text) for text in capsys.readouterr().out.splitlines()]
     assert [record["loss"] for record in told] == [4.0, 3.0]
     assert [record["images_per_s"] for record in told] == [16.0, 16.0], "three steps of four images in 3/4 s"
+    assert [record["data_wait"] for record in told] == [0.25, 0.25]
+    assert [(record["epoch"], record["step"], record["steps"]) for record in told] == [(1, 3, 6), (2, 6, 6)]
+    assert [record["limit_s"] for record in told] == [60.5, 60.5]
 
 
 def test_the_time_left_goes_by_the_steps_left(capsys):
@@ -247,6 +260,9 @@ def test_the_time_left_goes_by_the_steps_left(capsys):
 def test_the_progress_line_there_and_back():
     record = {"epoch": 3, "loss": 0.123456789, "metric": None}
     assert parse(line(record)) == {"epoch": 3, "loss": 0.123457, "metric": None}
+    runaway = line({"loss": float("nan"), "lr": float("inf"), "seconds": 1.5})
+    assert json.loads(runaway.removeprefix("@progress "), parse_constant=pytest.fail)
+    assert parse(runaway) == {"loss": None, "lr": None, "seconds": 1.5, "nan": ["loss", "lr"]}
     assert parse("epoch 3") is None
     assert parse("@progress {broken") is None
     assert parse("@progress [1]") is None

@@ -78,22 +78,22 @@ class WholeImages(Dataset):
 
 
 class EpochShare(Sampler[tuple[int, int]]):
-    """This rank's crops of an epoch: numbers rank, rank + ranks, … of `steps * batch`."""
+    """This rank's crops of all epochs from step `first` on: of each epoch's, numbers rank, rank + ranks, …"""
 
-    def __init__(self, steps: int, batch: int, rank: int, ranks: int) -> None:
-        self.total = steps * batch
+    def __init__(self, steps: int, batch: int, rank: int, ranks: int, epochs: int = 1, first: int = 0) -> None:
+        """`first`: how many steps of all `epochs * steps` were done before."""
+        self.steps, self.batch = steps, batch
         self.rank, self.ranks = rank, ranks
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
+        self.todo = range(first, epochs * steps)
 
     def __len__(self) -> int:
-        return self.total // self.ranks
+        return len(self.todo) * self.batch // self.ranks
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((self.epoch, number) for number in range(self.rank, self.total, self.ranks))
+        for step in self.todo:
+            epoch, number = divmod(step, self.steps)
+            for place in range(self.rank, self.batch, self.ranks):
+                yield epoch, number * self.batch + place
 
 
 class ImageShare(Sampler[int]):

@@ -36,12 +36,12 @@ def find_root(competition: Competition, folders: Folders) -> Path:
     """
     if competition.data.built_in:
         return sample.build(folders.scratch)
-    for folder in (*_expected(competition, folders.inputs), *_below(folders.inputs, DEPTH)):
+    for folder in (*_expected(competition, folders.inputs), *below(folders.inputs, DEPTH)):
         if folder.is_dir() and holds(competition.data.train, folder):
             return folder
     raise DataError(
         f"no folder under {folders.inputs} holds images like {competition.data.train.images!r}; mounted are:\n"
-        + "\n".join(f"    {line}" for line in _top(folders.inputs)),
+        + "\n".join(f"    {line}" for line in top(folders.inputs)),
         "check the competition's [kaggle] sources: a data set must exist and be READY when the kernel is pushed",
     )
 
@@ -55,7 +55,7 @@ def _expected(competition: Competition, inputs: Path) -> Iterator[Path]:
     yield inputs / slug
 
 
-def _below(folder: Path, depth: int) -> Iterator[Path]:
+def below(folder: Path, depth: int) -> Iterator[Path]:
     """Folders under `folder`, nearest first."""
     level = [folder]
     for _ in range(depth):
@@ -63,7 +63,8 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
         yield from level
 
 
-def _top(folder: Path, most: int = 20) -> list[str]:
+def top(folder: Path, most: int = 20) -> list[str]:
+    """A few lines that show what is mounted."""
     lines = [str(path.relative_to(folder)) + ("/" if path.is_dir() else "") for path in _below_and_files(folder)]
     return lines[:most] + ([f"… and {len(lines) - most} more"] if len(lines) > most else []) or ["nothing"]
 

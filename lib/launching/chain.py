@@ -6,15 +6,20 @@ pick_up(run); start_next(run)             # by hand, from wherever it was left
 
 from __future__ import annotations
 
+from typing import Any
+
 from lib import files
 from lib.errors import Failed, Refused
-from lib.launching import flow, starting
+from lib.launching import datasets, flow, starting
 from lib.launching.attempts import latest, was_pushed
 from lib.launching.bundle import next_session
 from lib.launching.feasible import SESSION_SECONDS
 from lib.launching.flow import Outcome
 from lib.launching.runs import Run
 from lib.launching.terminal import talk
+
+STATE_WORDS = "swath state"
+"""What the title of a data set with a run's state begins with."""
 
 
 def finish_all(run: Run, sessions: int) -> Outcome:
@@ -65,11 +70,11 @@ def start_next(run: Run, timeout: int | None = None, wait_slot: bool = True) -> 
     metadata = files.read_json(run.kernel / "kernel-metadata.json")
     folder = run.folder / f"kernel-{number}"
     files.write(folder / "kernel.py", next_session(source, limit, last["ref"]))
-    identity = {"id": f"{owner}/{slug}", "title": slug.replace("-", " "), "kernel_sources": [last["ref"]]}
-    files.write_json(folder / "kernel-metadata.json", metadata | identity)
+    identity = {"id": f"{owner}/{slug}", "title": slug.replace("-", " ")}
+    files.write_json(folder / "kernel-metadata.json", metadata | identity | _sources(run, metadata))
     log_start = run.log.stat().st_size if run.log.is_file() else 0
     run.change("attempts", lambda attempts: [*attempts, starting.new_attempt(f"{owner}/{slug}", log_start)])
-    run.update(status="queued", message="", timeout=timeout, log_whole=False, ended=None)
+    run.update(status="queued", message="", timeout=timeout, log_whole=False, deleted=False, ended=None, failure=None)
     starting.push(run, timeout, wait_slot)
 
 
@@ -77,3 +82,18 @@ def forget_unpushed(run: Run) -> None:
     """Drop a further session that was prepared by a launcher which was killed before its push."""
     if len(run.read()["attempts"]) > 1 and not was_pushed(run):
         starting.take_back(run)
+
+
+def _sources(run: Run, metadata: dict[str, Any]) -> dict[str, list[str]]:
+    """The sources through which the next session on Kaggle sees what the latest one left.
+
+    Kaggle mounts the outputs of a COMPLETE version. Of a session that failed or was deleted, the state that came home
+    goes up as a private data set.
+    """
+    content = run.read()
+    last = content["attempts"][-1]
+    others = [source for source in metadata["dataset_sources"] if f"/{STATE_WORDS.replace(' ', '-')}-" not in source]
+    if content["place"] != "kaggle" or (last["status"] == "complete" and not content.get("deleted")):
+        return {"dataset_sources": others, "kernel_sources": [last["ref"]]}
+    left = {path.relative_to(run.outputs).as_posix(): path for path in (run.state, run.checkpoint) if path.is_file()}
+    return {"dataset_sources": [*others, datasets.ensure(left, STATE_WORDS)], "kernel_sources": []}

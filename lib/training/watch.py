@@ -1,0 +1,92 @@
+"""What a run says while it trains: the progress line, every few seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from lib import progress
+from lib.recipe import TrainRecipe
+
+EVERY = 2.0
+"""Seconds between progress lines."""
+
+
+class Watch:
+    """The figures of the epoch so far, and of the run over all of its sessions."""
+
+    def __init__(
+        self,
+        recipe: TrainRecipe,
+        steps: int,
+        extra: Callable[[], dict[str, Any]] = dict,
+        prints: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`steps`: of one epoch. `extra`: what else a line tells. `prints`: whether this rank is the one to speak."""
+        self.recipe, self.steps = recipe, steps
+        self.extra, self.prints, self.clock = extra, prints, clock
+        self.begin = self.shown = clock()
+        self.earlier = 0.0
+        """Seconds of this run before this session."""
+        self.start_epoch()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of this run so far, over all of its sessions."""
+        return self.earlier + self.clock() - self.begin
+
+    def start_epoch(self) -> None:
+        """Forget the epoch before."""
+        self.loss: torch.Tensor | None = None
+        self.batches = 0
+        self.trained = self.waited = 0.0
+
+    def step(self, loss: torch.Tensor, seconds: float, waited: float) -> None:
+        """Count a step that took `seconds`, `waited` of them for the loader."""
+        loss = loss.detach()  # added on the device: reading it each step would make the GPU wait
+        self.loss = loss if self.loss is None else self.loss + loss
+        self.batches += 1
+        self.trained += seconds
+        self.waited += waited
+
+    def record(self, step: int, lr: float | None) -> dict[str, Any]:
+        """The run's state after `step` steps of all epochs, as the progress line and the epoch's row hold it."""
+        epochs = self.recipe.epochs
+        return {
+            "epoch": min((step - self.batches) // self.steps + 1, epochs) if epochs else 0,
+            "epochs": epochs,
+            "step": step,
+            "steps": epochs * self.steps,
+            "loss": float(self.loss) / self.batches if self.batches else None,
+            "lr": lr,
+            "images_per_s": self.batches * self.recipe.batch / self.trained if self.trained else None,
+            "data_wait": self.waited / self.trained if self.trained else None,
+            "seconds": self.seconds,
+        }
+
+    def is_due(self) -> bool:
+        """Whether the last line is long enough ago."""
+        return self.clock() - self.shown >= EVERY
+
+    def say(self, record: dict[str, Any]) -> None:
+        """Print a progress line."""
+        self.shown = self.clock()
+        if self.prints:
+            print(progress.line(record | self.extra()), flush=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a later session goes on with."""
+        loss = None if self.loss is None else self.loss.cpu()
+        return {"loss": loss, "batches": self.batches, "trained": self.trained, "waited": self.waited} | {
+            "seconds": self.seconds
+        }
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on from what an earlier session's `state_dict` said."""
+        self.loss = None if state["loss"] is None else state["loss"].to(device)
+        self.batches, self.trained, self.waited = state["batches"], state["trained"], state["waited"]
+        self.earlier = state["seconds"]
