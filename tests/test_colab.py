@@ -389,7 +389,7 @@ def test_a_machine_that_could_not_be_released_is_released_by_the_next_who_asks(c
 def test_a_launcher_killed_while_colab_is_asked_leaves_a_run_that_goes_on(colab, on_colab):
     colab.order("new", gate="go")
     launcher = on_colab.start(*ON_COLAB)
-    wait_for(lambda: colab.calls("new"))
+    wait_for(lambda: colab.stands_at("go"))
     launcher.kill()
     launcher.communicate()
     assert on_colab.json("launch.py", "status")["status"] == "queued"
@@ -403,7 +403,7 @@ def test_a_launcher_killed_while_colab_is_asked_leaves_a_run_that_goes_on(colab,
 def test_a_supervisor_killed_while_colab_is_asked_leaves_no_machine(colab, on_colab):
     colab.order("new", gate="go")
     launcher = on_colab.start(*ON_COLAB)
-    wait_for(lambda: colab.calls("new"))
+    wait_for(lambda: colab.stands_at("go"))
     state = wait_for(lambda: list(on_colab.runs.glob("*/session/state.json")))[0]
     os.kill(files.read_json(state)["supervisor"], signal.SIGKILL)
     _, said = launcher.communicate(timeout=60)

@@ -67,6 +67,10 @@ class Colab:
         for endpoint in self.held:
             colab_program.end(self.folder / "machines" / endpoint, self.folder)
 
+    def stands_at(self, name: str) -> bool:
+        """Whether a command waits at that gate, or has passed it."""
+        return (self.folder / f"{name}.reached").exists()
+
     def open_gate(self, name: str) -> None:
         """Let those go on that wait there."""
         (self.folder / name).touch()
