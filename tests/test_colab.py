@@ -203,6 +203,7 @@ def start(colab, tmp_path, monkeypatch):
     def start(script: str, timeout: int | None = None, **more):
         run = tmp_path / f"run{len(started)}"
         files.write(run / "kernel" / "kernel.py", script)
+        files.write_json(run / "kernel" / "kernel-metadata.json", {"id": f"colab/{run.name}"})
         files.write(run / "competition.toml", (PROJECT / "lib/competitions/dubai.toml").read_text())
         session = ColabSession(run / "session", gpu="T4", **more)
         ref = session.push(run / "kernel", timeout)

@@ -22,6 +22,7 @@ def start(tmp_path):
     def start(script: str, timeout: int | None = None, **more):
         kernel = tmp_path / f"kernel{len(started)}"
         files.write(kernel / "kernel.py", script)
+        files.write_json(kernel / "kernel-metadata.json", {"id": "local/mine"})
         session = LocalSession(tmp_path / f"run{len(started)}" / "session", **more)
         ref = session.push(kernel, timeout)
         started.append((session, ref))

@@ -97,7 +97,7 @@ def test_a_session_that_ends_while_its_log_is_fetched_keeps_its_kernel(server, o
 
 def test_kernels_of_earlier_sessions_stay_and_are_named_and_their_log_is_kept(server, on_kaggle, running):
     earlier = running.read()["attempts"][0] | {"ref": "tester/the-first-one", "status": "complete"}
-    running.log.write_bytes(b"epoch 1\nhalf a li")
+    running.log.write_bytes(b"epoch 1\ndevi")
     running.change("attempts", lambda attempts: [earlier, attempts[0] | {"log_start": len(b"epoch 1\n")}])
     done = on_kaggle("launch.py", "stop", "-y")
     assert "earlier kernels stay on Kaggle, with their outputs: tester/the-first-one" in done.stderr

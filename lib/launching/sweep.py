@@ -114,7 +114,7 @@ class Sweep:
         waiting = [plan for plan, row in zip(self.plans, self.rows(), strict=True) if row["state"] == WAITING]
         if not waiting or any(row["state"] == RUNNING for row in self.rows()):
             return None
-        return preflight.clear(waiting[0], force, wait_slot=True, count=waiting[0].sessions).timeout
+        return preflight.clear(waiting[0], force, waiting[0].place == "kaggle", waiting[0].sessions).timeout
 
     def _fill(self, tell: Tell, limit: int | None) -> None:
         """Start waiting trials while there is room."""
