@@ -46,7 +46,7 @@ def test_a_run_goes_up_is_followed_and_comes_home(colab, on_colab):
     name = f"swath-{run.name}"
     assert (document["status"], document["place"], document["accelerator"]) == ("complete", "colab", "t4")
     assert document["metrics"]["value"] == 0.5
-    assert "accelerator: t4: asked as T4, Colab gives 1 x T4" in done.stderr
+    assert "t4: asked as T4, Colab gives 1 x T4" in done.stderr
     assert "colab: 42.50 compute units left" in done.stderr
     assert "devices: CPU only" in done.stderr
     assert colab.calls("new") == [["new", "-s", name, "--gpu", "T4"]]

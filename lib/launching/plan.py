@@ -98,13 +98,13 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     competition_file = find_competition(usual if request.competition is None else request.competition)
     competition = parse(competition_file)
     recipe, origins = resolve(_layers(competition, competition_file, place, request, environment))
+    check_network(recipe, place)
     recipe = at_home(recipe, place)
     if place == "local" and request.internet is not None:
         raise UsageError("--internet and --no-internet are for Kaggle", "a run here uses this machine's network")
     if place == "colab" and request.internet is False:
         raise UsageError("--no-internet is for Kaggle", "a Colab machine is always on the internet")
     internet = place == "colab" or (recipe.needs_hub if request.internet is None else request.internet)
-    check_network(recipe, place)
     on_gpus = place != "local" and card.is_gpu and recipe.train.device != "cpu"
     recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     timeout = check_timeout(request.timeout, place)

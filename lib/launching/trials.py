@@ -76,5 +76,5 @@ def _trial(values: Mapping[str, Any]) -> Trial:
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML writes it; JSON's strings, numbers, booleans and lists are TOML's too."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """A value as TOML writes it; JSON's strings, numbers, booleans and lists are TOML's too, but for DEL as it is."""
+    return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
