@@ -31,7 +31,7 @@ def submit(
     if ctx.invoked_subcommand:
         return refuse_misplaced(ctx)
     from lib.launching import ledger
-    from lib.launching.show import track
+    from lib.launching.following.show import track
     from lib.rasters import masks_in
     from lib.submissions import report
     from lib.submissions.pipeline import make_file, predict_run
@@ -58,7 +58,7 @@ def predict(
 ) -> None:
     """Write a label map for every image: index PNGs at the competition's size."""
     from lib.files import shown, typed
-    from lib.launching.show import track
+    from lib.launching.following.show import track
     from lib.submissions.pipeline import predict_run
 
     found = finished(run)
@@ -166,7 +166,8 @@ def send(
 ) -> None:
     """Check a file once more, send it to Kaggle, wait for the score, write it into the run."""
     from lib.files import typed
-    from lib.launching import leaderboard, ledger
+    from lib.launching import ledger
+    from lib.launching.kaggle import leaderboard
     from lib.submissions import report
     from lib.submissions.check import must_pass
     from lib.submissions.job import layout_to_send

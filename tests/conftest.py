@@ -147,3 +147,10 @@ def server(tmp_path, cache) -> Iterator[KaggleServer]:
 def on_kaggle(server, tmp_path, cache) -> Program:
     """A program whose client speaks to `server`."""
     return program_in(tmp_path, cache, **server.client_env(tmp_path / "home"), SWATH_POLL_SECONDS="0.2")
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Several workers: the tests of the main job stay together, so that it runs once; all others go file by file."""
+    for item in items:
+        shared = {"main_job", "submission"} & set(item.fixturenames)
+        item.add_marker(pytest.mark.xdist_group("main job" if shared else item.nodeid.split("::")[0]))

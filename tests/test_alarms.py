@@ -2,9 +2,9 @@
 
 import pytest
 
-from lib.launching.alarms import Alarms, Patience
-from lib.launching.live_table import draw
-from lib.launching.training_progress import parse
+from lib.launching.following.alarms import Alarms, Patience
+from lib.launching.following.live_table import draw
+from lib.launching.following.training_progress import parse
 from tests.test_log_at_home import Clock, said
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from lib.competitions.loader import find
 from lib.errors import Refused
-from lib.launching import bundle
-from lib.launching.plan import Request, make_plan, write_kernel
+from lib.launching.preparing import bundle
+from lib.launching.preparing.plan import Request, make_plan, write_kernel
 from lib.recipe import Recipe, resolve
 from tests.conftest import PROJECT
 
@@ -46,7 +46,8 @@ def test_another_process_with_other_times_gives_the_same_bytes(packed, tmp_path)
     shutil.copytree(
         PROJECT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "runs", "cache", "__pycache__", "tests")
     )
-    code = "from lib.competitions.loader import find\nfrom lib.launching.bundle import *\nfrom lib.recipe import *\n"
+    code = "from lib.competitions.loader import find\nfrom lib.launching.preparing.bundle import *\n"
+    code += "from lib.recipe import *\n"
     code += "r, _ = resolve([('sample', {'model.encoder': 'resnet10t', 'model.weights': 'none'})])\n"
     code += "import sys; sys.stdout.buffer.write(pack('train.py', find('sample'), r, 't4x2').source)"
     done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, check=True)

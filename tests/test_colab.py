@@ -15,8 +15,8 @@ import pytest
 from lib import files
 from lib.competitions import find_pairs, load
 from lib.errors import Refused
-from lib.launching import colab_data
-from lib.launching.colab import ColabSession
+from lib.launching.colab import data as colab_data
+from lib.launching.colab.session import ColabSession
 from tests.conftest import PROJECT, Program, program_in, wait_for
 from tests.loopback.colab import Colab
 

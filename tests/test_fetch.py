@@ -7,8 +7,8 @@ import pytest
 
 from lib import files
 from lib.errors import Failed, UsageError
-from lib.launching import outputs, transfer
-from lib.launching.fetch import Watch, fetch
+from lib.launching.fetching import outputs, transfer
+from lib.launching.fetching.fetch import Watch, fetch
 from lib.launching.session import KernelRef, LostConnection, Output
 
 REF = KernelRef("me", "kernel", 1)

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import Failed
-from lib.launching.follow import PATIENCE, follow
-from lib.launching.kaggle_log import until_now
-from lib.launching.log_file import Lines
+from lib.launching.following.follow import PATIENCE, follow
+from lib.launching.following.log_file import Lines
+from lib.launching.kaggle.log import until_now
 from lib.launching.session import KernelRef, LogRecord, LostConnection, Status
 
 REF = KernelRef("me", "kernel", 1)

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from lib import files
-from lib.launching.kaggle_log import records
+from lib.launching.kaggle.log import records
 from lib.launching.session import KernelRef, StreamRefused
 from tests.conftest import only, wait_for
 from tests.following import LAUNCH, launched, log_of, the_run

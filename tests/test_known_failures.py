@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lib.launching.failures import KNOWN, TRACE_LINES, diagnose, last_words
+from lib.launching.following.failures import KNOWN, TRACE_LINES, diagnose, last_words
 from lib.recipe import parse_setting, resolve
 
 WORDS = {

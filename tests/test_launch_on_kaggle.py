@@ -8,7 +8,7 @@ import pytest
 from slugify import slugify
 
 from lib import files
-from lib.launching.bundle import LIMIT
+from lib.launching.preparing.bundle import LIMIT
 from lib.rasters import encode_png, read_image, read_labels, write_labels
 from tests.conftest import ON_T4, TINY, WITHOUT_GPU, only
 from tests.loopback import (

@@ -6,9 +6,9 @@ import signal
 import pytest
 
 from lib import files
-from lib.launching.fetch import fetch
-from lib.launching.follow import follow
-from lib.launching.local import LocalSession
+from lib.launching.fetching.fetch import fetch
+from lib.launching.following.follow import follow
+from lib.launching.here.local import LocalSession
 from tests.conftest import wait_for
 
 WAIT = 'import sys, time\nprint("ready", flush=True)\n[time.sleep(0.05) for _ in range(2000)]\n'
@@ -133,7 +133,7 @@ def test_a_launcher_that_dies_before_its_supervisor_leaves_no_run_that_waits_for
     files.write_json(session.folder / "state.json", {"state": "queued", "message": ""})
     ref = session.find("run")
     assert session.status(ref).state == "queued"
-    monkeypatch.setattr("lib.launching.supervised.START_SECONDS", 0)
+    monkeypatch.setattr("lib.launching.here.supervised.START_SECONDS", 0)
     assert session.status(ref).state == "failed"
     session.stop(ref)
 

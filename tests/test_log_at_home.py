@@ -8,14 +8,14 @@ import signal
 import pytest
 
 from lib.errors import Failed
-from lib.launching import follow as following
-from lib.launching import queueing
-from lib.launching.follow import DELETED, Follower, follow, look
-from lib.launching.live_table import draw
-from lib.launching.log_file import Keeper
-from lib.launching.metrics_file import MetricsFile
+from lib.launching.following import follow as following
+from lib.launching.following import queueing
+from lib.launching.following.follow import DELETED, Follower, follow, look
+from lib.launching.following.live_table import draw
+from lib.launching.following.log_file import Keeper
+from lib.launching.following.metrics_file import MetricsFile
+from lib.launching.following.training_progress import Progress, parse
 from lib.launching.session import KernelRef, LogRecord, LostConnection, NotThere, Status, StreamRefused
-from lib.launching.training_progress import Progress, parse
 
 REF = KernelRef("me", "kernel", 1)
 

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from lib import files
-from lib.launching.bundle import LIMIT
+from lib.launching.preparing.bundle import LIMIT
 from lib.rasters import read_labels, read_prediction
 
 

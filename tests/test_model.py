@@ -11,7 +11,7 @@ import torch
 
 from lib.competitions import IGNORE, load
 from lib.errors import Failed, UsageError
-from lib.launching.show import TrainingView
+from lib.launching.following.show import TrainingView
 from lib.models import build, checkpoint, has_unused_parameters
 from lib.progress import line, parse
 from lib.recipe import ModelRecipe, Recipe, TrainRecipe, resolve

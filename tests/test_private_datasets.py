@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from lib import files
-from lib.launching.dataset_content import Content
+from lib.launching.kaggle.dataset_content import Content
 from tests.conftest import wait_for
 from tests.loopback import CutUpload, HtmlPage, Refuse, Reset, Slow
 
@@ -14,7 +14,7 @@ CODE = """
 import sys, pathlib
 from lib.errors import guarded
 from lib import files
-from lib.launching.datasets import ensure
+from lib.launching.kaggle.datasets import ensure
 folder = pathlib.Path(sys.argv[1])
 files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
 guarded(lambda: print(ensure(files, "swath state")))()

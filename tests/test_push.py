@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lib import files
-from lib.launching.client import _retry_after
+from lib.launching.kaggle.client import _retry_after
 from tests.conftest import ON_T4, PROJECT, WITHOUT_GPU, only, wait_for
 from tests.loopback import EMPTY, HtmlPage, KaggleServer, Late, Refuse, Reset, Slow, Truncate
 from tests.loopback.faults import Faults
@@ -18,7 +18,7 @@ PUSHER = """
 import json, sys
 from pathlib import Path
 from lib.errors import SwathError
-from lib.launching.kaggle import KaggleSession
+from lib.launching.kaggle.session import KaggleSession
 for line in sys.stdin:
     try:
         ref = KaggleSession().push(Path(line.strip()), None)

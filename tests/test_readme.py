@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lib.competitions import load
-from lib.launching.plan import Request, make_plan
+from lib.launching.preparing.plan import Request, make_plan
 from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text()

@@ -3,8 +3,8 @@
 import pytest
 
 from lib.errors import UsageError
-from lib.launching import rehearsal
-from lib.launching.plan import Request, make_plan
+from lib.launching.preparing import rehearsal
+from lib.launching.preparing.plan import Request, make_plan
 
 
 def plan_with(**model: str):

@@ -10,7 +10,7 @@ import pytest
 
 from lib import files
 from lib.competitions.loader import find
-from lib.launching import bundle
+from lib.launching.preparing import bundle
 from lib.progress import parse
 from lib.recipe import resolve
 from lib.training import state

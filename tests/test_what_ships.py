@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lib.competitions.loader import find
 from lib.errors import UsageError
-from lib.launching import ignore, leaks
-from lib.launching.bundle import pack
+from lib.launching.preparing import ignore, leaks
+from lib.launching.preparing.bundle import pack
 from lib.recipe import Recipe
 from tests.conftest import PROJECT, TINY, WITHOUT_GPU, only
 from tests.loopback.quick_kernel import quick_python

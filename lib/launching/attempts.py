@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.launching import failures
-from lib.launching.accelerators import accelerator
-from lib.launching.colab import ColabSession
+from lib.launching.colab.session import ColabSession
+from lib.launching.following import failures
 from lib.launching.gone import GoneSession
-from lib.launching.kaggle import KaggleSession
-from lib.launching.local import LocalSession
+from lib.launching.here.local import LocalSession
+from lib.launching.kaggle.session import KaggleSession
+from lib.launching.preparing.accelerators import accelerator
 from lib.launching.runs import Run, now, seconds_since
 from lib.launching.session import KernelRef, Session, Status
 

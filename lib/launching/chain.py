@@ -10,11 +10,12 @@ from typing import Any
 
 from lib import files
 from lib.errors import Failed, Refused
-from lib.launching import datasets, flow, starting
+from lib.launching import flow, starting
 from lib.launching.attempts import latest, was_pushed
-from lib.launching.bundle import next_session
-from lib.launching.feasible import SESSION_SECONDS
 from lib.launching.flow import Outcome
+from lib.launching.kaggle import datasets
+from lib.launching.preparing.bundle import next_session
+from lib.launching.preparing.feasible import SESSION_SECONDS
 from lib.launching.runs import Run
 from lib.launching.terminal import talk
 

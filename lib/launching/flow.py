@@ -13,13 +13,13 @@ from typing import Any
 from lib import files
 from lib.errors import Failed, SwathError
 from lib.launching.attempts import latest, note
-from lib.launching.fetch import Fetched, fetch
-from lib.launching.fetch_view import FetchView
-from lib.launching.follow import POLL_SECONDS, ask, look
+from lib.launching.fetching.fetch import Fetched, fetch
+from lib.launching.fetching.fetch_view import FetchView
+from lib.launching.following.follow import POLL_SECONDS, ask, look
+from lib.launching.following.watching import bring_log, watch
+from lib.launching.here.supervised import SupervisedSession
 from lib.launching.runs import Run, now
 from lib.launching.session import KernelRef, Session, Status
-from lib.launching.supervised import SupervisedSession
-from lib.launching.watching import bring_log, watch
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lib.errors import Failed
 from lib.files import MANIFEST
-from lib.launching import manifest
-from lib.launching.parts import Part
+from lib.launching.fetching import manifest
+from lib.launching.fetching.parts import Part
 from lib.launching.runs import Run
 from lib.launching.session import KernelRef, LogRecord, Output, Status
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib import files
 from lib.errors import Failed, SwathError
-from lib.launching import failures, log_file
+from lib.launching.following import failures, log_file
 from lib.launching.session import Status
 from lib.launching.terminal import talk
 

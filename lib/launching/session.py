@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from lib.errors import Failed, Refused, SwathError
-from lib.launching.parts import Part
+from lib.launching.fetching.parts import Part
 
 State = Literal["queued", "running", "complete", "failed", "stopped", "unknown"]
 

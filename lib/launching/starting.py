@@ -13,11 +13,11 @@ from typing import Any
 from lib import files
 from lib.errors import Refused, SwathError
 from lib.folders import runs_folder
-from lib.launching import weights
 from lib.launching.attempts import change_last, session_of
-from lib.launching.follow import POLL_SECONDS
-from lib.launching.kaggle import KaggleSession
-from lib.launching.plan import Plan, describe, write_kernel
+from lib.launching.following.follow import POLL_SECONDS
+from lib.launching.kaggle.session import KaggleSession
+from lib.launching.preparing import weights
+from lib.launching.preparing.plan import Plan, describe, write_kernel
 from lib.launching.runs import Run, now
 from lib.launching.session import KernelRef, NoSlot, Session
 from lib.launching.terminal import talk

@@ -10,13 +10,13 @@ from collections import deque
 
 from lib.errors import Failed, SwathError
 from lib.launching.attempts import latest, note
-from lib.launching.fetch import fetch
-from lib.launching.follow import look
-from lib.launching.kaggle import KaggleSession
-from lib.launching.log_file import so_far
+from lib.launching.fetching.fetch import fetch
+from lib.launching.following.follow import look
+from lib.launching.following.log_file import so_far
+from lib.launching.following.show import talk
+from lib.launching.kaggle.session import KaggleSession
 from lib.launching.runs import Run
 from lib.launching.session import KernelRef, Session, Status
-from lib.launching.show import talk
 
 NAMED = 3
 """Outputs that the question names."""

@@ -1,0 +1,1 @@
+"""Colab, through Google's `colab` command: one machine a session, released on every way out."""

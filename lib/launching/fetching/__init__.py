@@ -1,0 +1,1 @@
+"""Bringing outputs home: listed, resumed, verified, renamed."""

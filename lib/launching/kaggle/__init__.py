@@ -1,0 +1,1 @@
+"""Kaggle, through its official client: signing in, pushing, asking, downloading, uploading, submitting."""

@@ -1,0 +1,93 @@
+"""What a place can and cannot do with a recipe, its data and its time: refused before anything is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from lib.competitions import Competition, find_pairs, spelled
+from lib.errors import Refused, UsageError
+from lib.launching import durations
+from lib.launching.colab import data as colab_data
+from lib.launching.preparing.accelerators import TITLES
+from lib.recipe import Recipe
+
+Place = Literal["local", "kaggle", "colab"]
+PLACES = ("local", "kaggle", "colab")
+
+SESSION_SECONDS = 12 * 3600
+"""How long a session lasts on Kaggle's CPUs and GPUs; on Colab, how long it lasts for everybody."""
+
+COLAB_SECONDS = 24 * 3600
+"""The longest that Colab lets a machine run, for those who pay most."""
+
+LONGEST = {"kaggle": SESSION_SECONDS, "colab": COLAB_SECONDS}
+
+
+def at_home(recipe: Recipe, place: Place) -> Recipe:
+    """The recipe with its checkpoint's full path: the session's own folder is another than the user's.
+
+    A path below /kaggle is the session's, and stays.
+    """
+    start = recipe.starts_from
+    if start is None or (place == "kaggle" and start.is_relative_to("/kaggle")):
+        return recipe
+    if not start.expanduser().is_file():
+        raise UsageError(f"model.weights = {str(start)!r}: there is no such file", "imagenet, none, or a checkpoint")
+    model = recipe.model.model_copy(update={"weights": str(start.expanduser().resolve())})
+    return recipe.model_copy(update={"model": model})
+
+
+def check_timeout(text: str | None, place: Place) -> int | None:
+    """Seconds that the session may take, within what the place allows."""
+    seconds = None if text is None else durations.parse(text)
+    if seconds and seconds > LONGEST.get(place, seconds):
+        raise UsageError(
+            f"--timeout {text}: {TITLES[place]} ends a session after {durations.spell(LONGEST[place])}",
+            f"leave --timeout out for {durations.spell(SESSION_SECONDS)}",
+        )
+    return seconds
+
+
+def check_network(recipe: Recipe, place: Place) -> None:
+    """Raise when a Colab machine would lack the weights that it starts from; to Kaggle they can travel."""
+    if place == "colab" and recipe.starts_from:
+        raise UsageError(
+            f"model.weights = {str(recipe.starts_from)!r} is a file of this machine, and a Colab machine cannot see it",
+            "start from imagenet or none there, or train here or on Kaggle",
+        )
+
+
+def check_data(competition: Competition, source: Path, place: Place, data: Path | None) -> Path | None:
+    """The data root of a run that brings its own, every image and mask paired; None when there is nothing to bring."""
+    if place == "kaggle":
+        if data is not None:
+            raise UsageError(
+                "--data is for runs on this machine", "on Kaggle the competition's [kaggle] sources are mounted"
+            )
+        if not (competition.data.built_in or competition.kaggle.datasets or competition.kaggle.competition):
+            raise Refused(
+                f"{competition.name} names no data on Kaggle, so the session would find none",
+                "add [kaggle] datasets = ['owner/slug'] or competition = 'slug' to its file",
+            )
+        return None
+    if competition.data.built_in:
+        if data is not None:
+            raise UsageError(
+                f"{competition.name} makes its own scenes", "leave --data out, or name a competition with -c"
+            )
+        return None
+    if data is None and place == "colab":
+        raise UsageError(
+            f"{competition.name} needs its data, and Colab mounts nothing of Kaggle's",
+            "bring it with --data DIR, or train where it is mounted: --on kaggle",
+        )
+    if data is None:
+        where = f"; it is on Kaggle: {competition.home}" if competition.home else ""
+        raise UsageError(
+            f"{competition.name} needs its data{where}", f"python launch.py -c {spelled(source)} --data DIR"
+        )
+    pairs = find_pairs(competition.data.train, data)
+    if place == "colab":
+        colab_data.check_size(pairs)
+    return data

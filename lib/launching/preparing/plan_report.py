@@ -1,0 +1,157 @@
+"""The words of a plan: the card that a dry run prints and that stands before every push."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lib import files
+from lib.launching import durations
+from lib.launching.colab import data as colab_data
+from lib.launching.kaggle import credentials
+from lib.launching.preparing import weights
+from lib.launching.preparing.accelerators import TITLES
+from lib.launching.preparing.bundle import LIMIT
+from lib.launching.preparing.checks import Check, documents, row, some
+from lib.launching.preparing.plan import Plan, describe, git_state
+from lib.launching.terminal import talk
+
+LARGEST = 5
+
+WIDTH = 82
+"""Characters for a row's words on a terminal of 100 columns."""
+
+
+def plan_document(plan: Plan, folder: Path, checks: Iterable[Check] = ()) -> dict[str, Any]:
+    """A dry run as `--json` prints it."""
+    return describe(plan) | {
+        "slug": plan.run_id,
+        "limit": plan.limit,
+        "folder": str(folder),
+        "metadata": dict(plan.metadata),
+        "recipe_origins": dict(plan.origins),
+        "files": dict(plan.bundle.files),
+        "ignored": list(plan.bundle.ignored),
+        "checks": documents(checks),
+        "uploads": weights.upload_of(plan),
+    }
+
+
+def plan_lines(plan: Plan, folder: Path, checks: Iterable[Check] = ()) -> list[str]:
+    """A dry run for people."""
+    found = credentials.source()
+    return [
+        *card(plan, checks, found.owner if found else None),
+        row("folder", f"{files.shown(folder)} (kernel.py, kernel-metadata.json)"),
+    ]
+
+
+def show_card(plan: Plan, checks: Iterable[Check], owner: str | None = None, count: int = 1) -> None:
+    """The card of what is about to be pushed, on stderr."""
+    talk("\n".join(card(plan, checks, owner, count)))
+
+
+def card(plan: Plan, checks: Iterable[Check], owner: str | None = None, count: int = 1) -> list[str]:
+    """Everything about a launch that can be known before it, a row each; `count` sessions may follow one another."""
+    bundle = plan.bundle
+    rows = [
+        row("competition", f"{_title(plan)} ({files.shown(plan.competition_file)})"),
+        row("place", plan.place),
+        row("accelerator", _accelerator(plan), "warn" if plan.accelerator.warning else None),
+        row(
+            "internet", "on, for pretrained weights" if plan.internet and plan.recipe.needs_hub else _on(plan.internet)
+        ),
+        row("time limit", _limit(plan, count)),
+        row("model", _model(plan)),
+        *([row("uploads", weights.upload_line(plan))] if weights.travelling(plan) else []),
+        *([row("data", colab_data.describe(plan.competition, plan.data))] if plan.place == "colab" else []),
+        row("training", _training(plan)),
+        row("recipe", _recipe(plan)),
+        row(
+            "bundle",
+            f"{len(bundle.files)} files, {len(bundle.source):,} bytes, sha256 {bundle.sha256[:16]}",
+            "warn" if len(bundle.source) > LIMIT else None,
+        ),
+        row("largest", some((f"{name.split('/')[-1]} {size:,}" for name, size in _largest(plan)), WIDTH)),
+        *([row("ignored", f"{len(bundle.ignored)}: {some(bundle.ignored, WIDTH - 5)}")] if bundle.ignored else []),
+        row("git", _git()),
+        *(row(check.name, check.words, check.verdict) for check in checks),
+    ]
+    if plan.place == "kaggle":
+        rows.append(row("kernel", "/".join(filter(None, [owner, plan.run_id]))))
+    if plan.accelerator.warning:
+        rows.append(row("note", plan.accelerator.warning))
+    return rows
+
+
+def show_start(plan: Plan) -> None:
+    """What is about to happen on this machine, in a line."""
+    talk(
+        f"{plan.competition.name}: {plan.recipe.model.architecture} on {plan.recipe.model.encoder}, {_training(plan)}; "
+        f"bundle of {len(plan.bundle.files)} files, {len(plan.bundle.source):,} bytes"
+    )
+
+
+def _title(plan: Plan) -> str:
+    return ": ".join(filter(None, [plan.competition.name, plan.competition.title]))
+
+
+def _accelerator(plan: Plan) -> str:
+    card = plan.accelerator
+    if plan.place == "local":
+        return "this machine's"
+    return (
+        f"{card.name}: asked as {card.machine_shape}, {TITLES[plan.place]} gives {card.gives}"
+        if card.is_gpu
+        else card.gives
+    )
+
+
+def _limit(plan: Plan, count: int) -> str:
+    if not plan.limit:
+        return "none"
+    whose = "" if plan.timeout else ", the place's own"
+    return f"{durations.spell(plan.limit)}{whose}{f', in each of up to {count} sessions' if count > 1 else ''}"
+
+
+def _model(plan: Plan) -> str:
+    model = plan.recipe.model
+    return f"{model.architecture} on {model.encoder}, weights {model.weights}"
+
+
+def _training(plan: Plan) -> str:
+    train, data = plan.recipe.train, plan.recipe.data
+    return f"{train.epochs} epochs, batch {train.batch}, crops of {data.crop} at scale {data.scale:g}"
+
+
+def _recipe(plan: Plan) -> str:
+    """The keys that each layer set."""
+    layers: dict[str, list[str]] = {}
+    for key, layer in plan.origins.items():
+        layers.setdefault(layer.split("/")[-1], []).append(f"{key} = {_value(plan, key)}")
+    room = WIDTH // max(1, len(layers)) - 4
+    said = (f"{layer}: {some(keys, room - len(layer))}" for layer, keys in layers.items())
+    return "; ".join(said) or "all defaults"
+
+
+def _value(plan: Plan, key: str) -> Any:
+    table, _, name = key.partition(".")
+    return getattr(getattr(plan.recipe, table), name)
+
+
+def _git() -> str:
+    state = git_state()
+    if state is None:
+        return "not a git checkout"
+    dirty = state["dirty"]
+    differ = f"{len(dirty)} files differ: {some(dirty, WIDTH - 34)}" if dirty else "nothing differs from it"
+    return f"{state['commit'][:12]}, {differ}"
+
+
+def _largest(plan: Plan) -> list[tuple[str, int]]:
+    return sorted(plan.bundle.files, key=lambda file: -file[1])[:LARGEST]
+
+
+def _on(internet: bool) -> str:
+    return "on" if internet else "off"

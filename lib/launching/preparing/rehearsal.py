@@ -1,0 +1,56 @@
+"""Builds a recipe's model here, without its weights, before a session is spent on a misspelt encoder.
+
+That takes seconds, so a model that was built once is remembered in the cache folder, until the recipe's model, the code
+that builds it or the libraries behind it change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from lib import files
+from lib.errors import Refused, UsageError
+from lib.folders import PROJECT, cache_folder
+from lib.launching.preparing.plan import Plan
+from lib.recipe import Recipe
+
+LIBRARIES = ("torch", "timm", "segmentation-models-pytorch")
+
+
+def rehearse_model(plan: Plan) -> None:
+    """Raise `UsageError` for a model that cannot be, `Refused` when it cannot be built or filled here."""
+    known = _mark(plan)
+    if known.is_file():
+        return
+    in_models([str(len(plan.competition.classes))], plan.recipe)
+    files.write(known, plan.recipe.model.model_dump_json())
+
+
+def in_models(words: list[str], recipe: Recipe) -> None:
+    """Run `python -m lib.models WORDS` on a recipe: torch stays out of this process. Its errors are raised here."""
+    command = [sys.executable, "-m", "lib.models", *words]
+    done = subprocess.run(command, input=recipe.model_dump_json(), cwd=PROJECT, capture_output=True, text=True)
+    if not done.returncode:
+        return
+    ours = re.search(r"^error: (.*)", done.stderr, re.MULTILINE | re.DOTALL)
+    if ours:
+        reason, _, hint = ours[1].strip().partition("\n  next: ")
+        kind = UsageError if done.returncode == UsageError.exit_code else Refused
+        raise kind(reason, hint or None)
+    last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+    raise Refused(f"the model could not be built here, so it was not sent: {last}", "pip install -r requirements.txt")
+
+
+def _mark(plan: Plan) -> Path:
+    """The file whose presence says that this very model was built."""
+    code = [path.read_text(encoding="utf-8") for path in sorted((PROJECT / "lib" / "models").glob("*.py"))]
+    libraries = [importlib.metadata.version(name) for name in LIBRARIES]
+    start = plan.recipe.starts_from
+    content = files.sha256(start) if start and start.is_file() else ""
+    what = [content, plan.recipe.model.model_dump_json(), str(len(plan.competition.classes)), *libraries, *code]
+    return cache_folder() / "models" / hashlib.sha256("\0".join(what).encode()).hexdigest()[:32]

@@ -1,0 +1,142 @@
+"""Weights that a session on Kaggle cannot get by itself go up as a private data set, once.
+
+They are the encoder's pretrained weights where the session has no internet, and a checkpoint of this machine:
+
+    plan = attach(plan)      # plan.weights = {"dataset": "me/swath-weights-resnet34-1a2b3c4d", "file": …, "sha256": …}
+
+In the session, `lib.brought` finds them below /kaggle/input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lib import files
+from lib.errors import Refused
+from lib.folders import cache_folder
+from lib.launching.kaggle import credentials, datasets
+from lib.launching.kaggle.dataset_content import Content, slug
+from lib.launching.preparing.bundle import with_weights
+from lib.launching.preparing.plan import Plan
+from lib.launching.preparing.rehearsal import in_models
+from lib.launching.terminal import talk
+
+
+@dataclass(frozen=True)
+class Travelling:
+    """Weights that travel: their name in the data set, and where they lie here, once they do."""
+
+    name: str
+    path: Path
+    encoder: str
+
+    @property
+    def words(self) -> str:
+        """What the data set's title begins with."""
+        return f"swath weights {self.encoder}"
+
+    @property
+    def what(self) -> str:
+        """What they are, for a person."""
+        return f"the pretrained weights of {self.encoder}" if self.name == ENCODER else files.shown(self.path)
+
+
+ENCODER = "encoder.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def travelling(plan: Plan) -> Travelling | None:
+    """The weights that the plan's session cannot get by itself; None when there are none."""
+    recipe = plan.recipe
+    if plan.place != "kaggle":
+        return None
+    if recipe.needs_hub and not plan.internet:
+        return Travelling(ENCODER, _kept(plan), recipe.model.encoder)
+    if recipe.starts_from and not recipe.starts_from.is_relative_to("/kaggle"):
+        return Travelling(CHECKPOINT, recipe.starts_from, recipe.model.encoder)
+    return None
+
+
+def attach(plan: Plan) -> Plan:
+    """The plan with its weights on Kaggle: uploaded when they are not there yet, READY, named to the kernel.
+
+    Raises `Refused` when they cannot be had here or there; nothing was pushed.
+    """
+    weights = travelling(plan)
+    if weights is None:
+        return plan
+    if not weights.path.is_file():
+        talk(f"getting {weights.what}: the session will have no internet")
+        _obtain(plan, weights)
+    return _with(plan, weights, datasets.ensure({weights.name: weights.path}, weights.words))
+
+
+def foresee(plan: Plan) -> Plan:
+    """The plan as `attach` will make it, without the network, where the weights and the account's name are known."""
+    weights = travelling(plan)
+    found = credentials.source()
+    if weights is None or not weights.path.is_file() or found is None or found.owner is None:
+        return plan
+    return _with(plan, weights, f"{found.owner}/{_slug(weights)}")
+
+
+def upload_of(plan: Plan) -> dict[str, Any] | None:
+    """What would go up with the plan: what, dataset, bytes (None while they are not here); None for nothing."""
+    weights = travelling(plan)
+    if weights is None:
+        return None
+    is_here = weights.path.is_file()
+    return {
+        "what": weights.what,
+        "dataset": _slug(weights) if is_here else None,
+        "bytes": weights.path.stat().st_size if is_here else None,
+    }
+
+
+def upload_line(plan: Plan) -> str:
+    """What would go up with the plan, for a person."""
+    upload = upload_of(plan)
+    if upload is None:
+        return "nothing but the bundle"
+    if upload["bytes"] is None:
+        return f"{upload['what']}, as a private data set; not asked: bytes and name, they are not on this machine yet"
+    return f"{upload['what']} ({upload['bytes']:,} bytes), as the private data set {upload['dataset']} unless it exists"
+
+
+def _slug(weights: Travelling) -> str:
+    return slug(Content.of({weights.name: weights.path}).titles(weights.words)[0])
+
+
+def _with(plan: Plan, weights: Travelling, dataset: str) -> Plan:
+    about = {"dataset": dataset, "file": weights.name, "sha256": files.sha256(weights.path)}
+    sources = [*plan.metadata["dataset_sources"], dataset]
+    return replace(
+        plan,
+        weights=about,
+        bundle=replace(plan.bundle, source=with_weights(plan.bundle.source, about)),
+        metadata={**plan.metadata, "dataset_sources": sources},
+    )
+
+
+def _obtain(plan: Plan, weights: Travelling) -> None:
+    """Write the encoder's pretrained weights into the cache folder, from the hub or its cache."""
+    try:
+        in_models(["encoder", str(weights.path)], plan.recipe)
+    except Refused as error:
+        raise Refused(
+            f"the session will have no internet, so its pretrained weights must go up from here, and {error.reason}",
+            "go online and launch again; or give the session internet: --internet (on accounts with a verified phone); "
+            "or start from random weights: --set model.weights=none",
+        ) from None
+
+
+def _kept(plan: Plan) -> Path:
+    """Where the encoder's weights are kept: which of its stages there are depends on the architecture."""
+    model = plan.recipe.model
+    what = [model.architecture, *map(importlib.metadata.version, ("timm", "segmentation-models-pytorch"))]
+    key = hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
+    return cache_folder() / "weights" / f"{model.encoder.replace('/', '-')}-{key}.safetensors"
