@@ -149,6 +149,7 @@ def on_kaggle(server, tmp_path, cache) -> Program:
     return program_in(tmp_path, cache, **server.client_env(tmp_path / "home"), SWATH_POLL_SECONDS="0.2")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items) -> None:
     """Several workers: the tests of the main job stay together, so that it runs once; all others go file by file."""
     for item in items:
