@@ -94,7 +94,7 @@ def test_a_next_session_whose_answer_is_lost_is_not_pushed_twice(server, on_kagg
 def test_a_next_session_that_is_refused_leaves_the_run_as_it_was(server, on_kaggle):
     server.env["QUICK_KERNEL_SESSIONS"] = "2"
     server.faults.add("SaveKernel", Refuse(400, "Not today."), skip=1)
-    done = on_kaggle(*ON_T4, *WITHOUT_GPU, "--chain", 2, code=3)
+    done = on_kaggle(*ON_T4, *WITHOUT_GPU, "--chain", 2, code=1)
     (run,) = on_kaggle.runs.glob("2*")
     assert "Not today." in done.stderr
     assert f"--resume {run.name}" in done.stderr
@@ -102,6 +102,26 @@ def test_a_next_session_that_is_refused_leaves_the_run_as_it_was(server, on_kagg
     assert (content["status"], len(content["attempts"]), content["finished"]) == ("complete", 1, False)
     assert (run / "outputs" / "checkpoints" / "last.ckpt").is_file()
     assert on_kaggle.json("launch.py", "--resume", run.name)["finished"] is True
+
+
+def test_the_state_of_a_session_that_failed_goes_up_as_a_private_data_set(server, on_kaggle):
+    """Kaggle mounts the outputs of COMPLETE versions only."""
+    server.env |= {"QUICK_KERNEL_SESSIONS": "3", "QUICK_KERNEL_FAILS": "1"}
+    on_kaggle(*ON_T4, *WITHOUT_GPU, code=1)
+    (run,) = on_kaggle.runs.glob("2*")
+    assert (run / "outputs" / "checkpoints" / "last.ckpt").read_text() == "1"
+    on_kaggle("launch.py", "--resume", run.name, code=1)
+    del server.env["QUICK_KERNEL_FAILS"]
+    done = on_kaggle.json("launch.py", "--resume", run.name)
+    assert (done["finished"], len(done["attempts"])) == (True, 3)
+    sent = [kernel.latest.metadata for kernel in server.kernels.values()]
+    assert [one.get("kernelDataSources", []) for one in sent] == [[], [], []]
+    sources = [one.get("datasetDataSources", []) for one in sent]
+    assert [len(found) for found in sources] == [0, 1, 1], "an older state is not mounted beside the newer one"
+    assert sources[1] != sources[2]
+    assert all(server.dataset_service.made[name].private for (name,) in sources[1:])
+    log = (run / "log.txt").read_text()
+    assert [line for line in log.splitlines() if line.startswith("session")] == ["session 1", "session 2", "session 3"]
 
 
 def test_ctrl_c_in_the_second_session(server, on_kaggle):

@@ -66,6 +66,16 @@ def test_a_run_goes_up_is_followed_and_comes_home(colab, on_colab):
     assert len(colab.calls()) == calls, "a run that is home asks nobody"
 
 
+def test_a_chain_takes_a_machine_for_each_session_and_its_state_along(colab, on_colab):
+    run = on_colab.json(*ON_COLAB, "--chain", 3, QUICK_KERNEL_SESSIONS="2")
+    assert (run["finished"], len(run["attempts"])) == (True, 2)
+    log = (run_of(on_colab) / "log.txt").read_text()
+    assert [line for line in log.splitlines() if line.startswith("session")] == ["session 1", "session 2"]
+    names = [call[call.index("-s") + 1] for call in colab.calls("new")]
+    assert names == [f"swath-{run['id']}", f"swath-{run['id']}-2"]
+    assert colab.held == []
+
+
 def only_word(colab: Colab, command: str, flag: str) -> str:
     (call,) = colab.calls(command)
     return call[call.index(flag) + 1]

@@ -24,7 +24,7 @@ def test_a_launcher_killed_as_it_starts_leaves_a_run_that_can_be_stopped(program
     assert program.json("launch.py", "status")["status"] in ("queued", "running")
     assert "stopped" in program("launch.py", "stop", "-y").stdout
     state = files.read_json(run / "session" / "state.json")
-    wait_for(lambda: not os.path.exists(f"/proc/{state['supervisor']}"))
+    wait_for(lambda: not os.path.exists(f"/proc/{state.get('supervisor', 0)}"))
 
 
 def test_what_a_stopped_run_has_so_far_comes_home_with_a_manifest(program):

@@ -32,7 +32,7 @@ def finish_all(run: Run, sessions: int) -> Outcome:
             start_next(run)
         except Refused as error:
             reason = f"{error.reason}. What is trained so far is home"
-            raise Refused(reason, f"later: python launch.py --resume {run.id}") from None
+            raise Failed(reason, f"later: python launch.py --resume {run.id}") from None
         outcome = flow.finish(run)
     return outcome
 

@@ -63,12 +63,15 @@ def watch(run: Run, push: Callable[[], None], sessions: int, detach: bool, as_js
 
 def go_on(name: str, more: int, timeout: str | None, detach: bool, as_json: bool) -> None:
     """Go on with a run that stopped, in up to `more` further sessions."""
-    from lib.launching import chain, report
+    from lib.launching import chain
 
     run = find(name)
     seconds = check_timeout(timeout, run.read()["place"])
-    with report.left_running(run):
+    try:
         chain.pick_up(run)
+    except KeyboardInterrupt:
+        report.show_left(run)
+        raise
     sessions = len(run.read()["attempts"]) + more
     watch(run, lambda: chain.start_next(run, seconds), sessions, detach, as_json)
 
@@ -80,7 +83,7 @@ def try_all(request: Request, file: Path, retry: bool, dry: bool, as_json: bool)
 
     sweep = Sweep.of(request, file)
     if not dry:
-        with sweep_report.picked_up_later():
+        with sweep_report.picked_up_later(sweep):
             sweep.drive(talk, retry, request.force)
     say(sweep_report.document(sweep), as_json, sweep_report.lines(sweep))
     next_step("the same command without --dry-run" if dry else sweep_report.after(sweep))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lib.errors import Refused
+from lib.errors import Failed, Refused
 from lib.launching.report import table
 from lib.launching.sweep import Sweep
 from lib.launching.terminal import talk
@@ -37,10 +37,15 @@ def after(sweep: Sweep) -> str:
 
 
 @contextmanager
-def picked_up_later() -> Iterator[None]:
-    """When driving ends before the trials do, say how to go on."""
+def picked_up_later(sweep: Sweep) -> Iterator[None]:
+    """When driving ends before the trials do, say how to go on; refused behind the first trial, it has failed."""
     try:
         yield
-    except (KeyboardInterrupt, Refused):
+    except KeyboardInterrupt:
         talk(f"\n{AGAIN}")
+        raise
+    except Refused as error:
+        talk(f"\n{AGAIN}")
+        if any(row["run"] for row in sweep.rows()):
+            raise Failed(error.reason, error.hint) from None
         raise

@@ -4,6 +4,7 @@ server.python = quick_python(tmp_path)                  # for tests of the launc
 server.env["QUICK_KERNEL_SECONDS"] = "600"              # how long it goes on
 server.env["QUICK_KERNEL_SESSIONS"] = "3"               # how many sessions its epochs take
 server.env["QUICK_KERNEL_SCORES"] = "1"                 # a score of its own for every bundle
+server.env["QUICK_KERNEL_FAILS"] = "1"                  # how it ends, with everything written
 server.env["QUICK_KERNEL_EXIT"] = "1"                   # how it ends, with nothing left
 server.env["QUICK_KERNEL_SCRIPT"] = "raise SystemExit(3)"     # what it does instead
 """
@@ -40,8 +41,9 @@ def sessions_before() -> int:
     resumes = ast.literal_eval(line.removeprefix("SESSION = "))["resumes"]
     if not resumes:
         return 0
-    states = [path for path in Path("..", "input").glob("*/*/*/checkpoints/last.ckpt") if resumes in path.as_posix()]
-    return int(states[0].read_text())
+    states = list(Path("..", "input").glob("*/*/*/checkpoints/last.ckpt"))
+    named = [path for path in states if resumes in path.as_posix()]
+    return int((named or states)[0].read_text())
 
 
 def main() -> None:
@@ -76,6 +78,7 @@ def main() -> None:
         Path(name).write_bytes(content)
         entries.append({"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
     Path("manifest.json").write_text(json.dumps({"files": entries}))
+    sys.exit(int(os.environ.get("QUICK_KERNEL_FAILS", "0")))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from filelock import FileLock
 from lib import files
 from lib.launching import durations
 
-GRACE = durations.from_environment("SWATH_GRACE_SECONDS", 10)
+GRACE = durations.from_environment("SWATH_GRACE_SECONDS", 30)
 """Seconds between asking a kernel to end and killing it."""
 
 PR_SET_PDEATHSIG = 1
