@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from lib import files
 from lib.competitions import load
 from lib.data import sample
 from tests.loopback import KaggleServer
@@ -120,19 +122,38 @@ def program(tmp_path, cache) -> Program:
     return program_in(tmp_path, cache)
 
 
+def once(factory, name: str, make) -> Path:
+    """A folder that `make(folder)` fills in one of the workers; the others wait for it."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def main_job(tmp_path_factory, cache) -> tuple[Program, dict, str]:
     """`python launch.py`, for real and in full: the program, the run's JSON document, what it said on stderr."""
-    program = program_in(tmp_path_factory.mktemp("main"), cache)
-    done = program("launch.py", "--json")
-    return program, json.loads(done.stdout), done.stderr
+
+    def make(folder: Path) -> None:
+        done = program_in(folder, cache)("launch.py", "--json")
+        files.write_json(folder / "said.json", [done.stdout, done.stderr])
+
+    folder = once(tmp_path_factory, "main", make)
+    out, err = files.read_json(folder / "said.json")
+    return program_in(folder, cache), json.loads(out), err
 
 
 @pytest.fixture(scope="session")
-def submission(main_job) -> tuple[Program, dict]:
+def submission(main_job, tmp_path_factory) -> tuple[Program, dict]:
     """`python submit.py` after the main job: the program and its JSON document."""
     program, _, _ = main_job
-    return program, program.json("submit.py")
+    folder = once(
+        tmp_path_factory, "submission", lambda folder: files.write_json(folder / "said.json", program.json("submit.py"))
+    )
+    return program, files.read_json(folder / "said.json")
 
 
 @pytest.fixture
@@ -147,11 +168,3 @@ def server(tmp_path, cache) -> Iterator[KaggleServer]:
 def on_kaggle(server, tmp_path, cache) -> Program:
     """A program whose client speaks to `server`."""
     return program_in(tmp_path, cache, **server.client_env(tmp_path / "home"), SWATH_POLL_SECONDS="0.2")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items) -> None:
-    """Several workers: the tests of the main job stay together, so that it runs once; all others go file by file."""
-    for item in items:
-        shared = {"main_job", "submission"} & set(item.fixturenames)
-        item.add_marker(pytest.mark.xdist_group("main job" if shared else item.nodeid.split("::")[0]))
