@@ -63,7 +63,7 @@ def watch(run: Run, push: Callable[[], None], sessions: int, detach: bool, as_js
 
 def go_on(name: str, more: int, timeout: str | None, detach: bool, as_json: bool) -> None:
     """Go on with a run that stopped, in up to `more` further sessions."""
-    from lib.launching import chain
+    from lib.launching import chain, report
 
     run = find(name)
     seconds = check_timeout(timeout, run.read()["place"])
