@@ -86,6 +86,16 @@ def wait_for(condition, seconds: float = 30.0):
     return found
 
 
+def interrupt(process: subprocess.Popen[str]) -> str:
+    """Ctrl-C, and once more when Python dropped the first in a finalizer; what the process said on stderr."""
+    process.send_signal(signal.SIGINT)
+    try:
+        return process.communicate(timeout=20)[1]
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=60)[1]
+
+
 def only(mapping):
     """The one value of a mapping."""
     (value,) = mapping.values()

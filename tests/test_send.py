@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from lib import files
 from lib.submissions import expected
 from lib.submissions.truth import score_file, sizes_of, truths
-from tests.conftest import Program, program_in, wait_for
+from tests.conftest import Program, interrupt, program_in, wait_for
 from tests.loopback import Competition, HtmlPage, Refuse, Replace, Reset, Slow
 
 
@@ -129,8 +128,7 @@ def test_who_leaves_while_the_score_is_awaited_can_come_back_for_it(server, send
     server.scoring_polls = 10**6
     waiting = sender.start("submit.py", "send")
     wait_for(lambda: server.count("GetSubmission") > 3)
-    waiting.send_signal(signal.SIGINT)
-    _, said = waiting.communicate(timeout=60)
+    said = interrupt(waiting)
     assert waiting.returncode == 130
     assert "next: python submit.py send" in said
     server.scoring_polls = 0
