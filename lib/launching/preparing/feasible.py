@@ -8,7 +8,6 @@ from typing import Literal
 from lib.competitions import Competition, find_pairs, spelled
 from lib.errors import Refused, UsageError
 from lib.launching import durations
-from lib.launching.colab import data as colab_data
 from lib.launching.preparing.accelerators import TITLES
 from lib.recipe import Recipe
 
@@ -89,5 +88,7 @@ def check_data(competition: Competition, source: Path, place: Place, data: Path 
         )
     pairs = find_pairs(competition.data.train, data)
     if place == "colab":
-        colab_data.check_size(pairs)
+        from lib.launching.colab.data import check_size
+
+        check_size(pairs)
     return data

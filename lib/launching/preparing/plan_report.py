@@ -8,7 +8,6 @@ from typing import Any
 
 from lib import files
 from lib.launching import durations
-from lib.launching.colab import data as colab_data
 from lib.launching.kaggle import credentials
 from lib.launching.preparing import weights
 from lib.launching.preparing.accelerators import TITLES
@@ -65,7 +64,7 @@ def card(plan: Plan, checks: Iterable[Check], owner: str | None = None, count: i
         row("time limit", _limit(plan, count)),
         row("model", _model(plan)),
         *([row("uploads", weights.upload_line(plan))] if weights.travelling(plan) else []),
-        *([row("data", colab_data.describe(plan.competition, plan.data))] if plan.place == "colab" else []),
+        *_data(plan),
         row("training", _training(plan)),
         row("recipe", _recipe(plan)),
         row(
@@ -118,6 +117,15 @@ def _limit(plan: Plan, count: int) -> str:
 def _model(plan: Plan) -> str:
     model = plan.recipe.model
     return f"{model.architecture} on {model.encoder}, weights {model.weights}"
+
+
+def _data(plan: Plan) -> list[str]:
+    """What is sent up to a machine that mounts nothing."""
+    if plan.place != "colab":
+        return []
+    from lib.launching.colab.data import describe as describe_data
+
+    return [row("data", describe_data(plan.competition, plan.data))]
 
 
 def _training(plan: Plan) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from lib import files
 from lib.errors import Refused
 from lib.folders import cache_folder
-from lib.launching.kaggle import credentials, datasets
+from lib.launching.kaggle import credentials
 from lib.launching.kaggle.dataset_content import Content, slug
 from lib.launching.preparing.bundle import with_weights
 from lib.launching.preparing.plan import Plan
@@ -69,6 +69,8 @@ def attach(plan: Plan) -> Plan:
     weights = travelling(plan)
     if weights is None:
         return plan
+    from lib.launching.kaggle import datasets  # behind the usual push, which uploads nothing
+
     if not weights.path.is_file():
         talk(f"getting {weights.what}: the session will have no internet")
         _obtain(plan, weights)
