@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import datetime
 
 import torch
 from safetensors.torch import load_file
@@ -22,11 +23,8 @@ def test_sessions_that_end_at_their_limit_make_one_run(program, scenes):
     whole = program.runs / program.json(*WORDS)["id"]
     state = files.read_json(whole / "run.json")
     summary = files.read_json(whole / "outputs" / "summary.json")
-    lasted = (program_seconds(state) - summary["seconds"]) * 1.3 + summary["seconds"] * 0.45
-    done = program(*WORDS, "--timeout", f"{round(lasted) + 2}s", "--chain", 20, "--json")
-    run = json.loads(done.stdout)
+    run = chained_within(program, began=seconds_of(state) - summary["seconds"], trained=summary["seconds"])
     chained = program.runs / run["id"]
-    assert len(run["attempts"]) > 1, done.stderr
     assert run["finished"] is True
     best = [load_file(folder / "outputs" / "checkpoints" / "best.safetensors") for folder in (whole, chained)]
     assert best[0].keys() == best[1].keys()
@@ -42,9 +40,21 @@ def test_sessions_that_end_at_their_limit_make_one_run(program, scenes):
     assert not (chained / "outputs" / "checkpoints" / "last.ckpt").exists()
 
 
-def program_seconds(state: dict) -> float:
-    """How long a run's session took, start to end."""
-    from datetime import datetime
+def chained_within(program, began: float, trained: float) -> dict:
+    """The run in sessions too short for it, by what the whole run took to begin and to train; machines waver."""
+    limit = 1.2 * began + 0.4 * trained + 2
+    for _ in range(4):
+        chain = program.start(*WORDS, "--timeout", f"{round(limit)}s", "--chain", "9", "--json")
+        out, said = chain.communicate(timeout=400)
+        run = json.loads(out)
+        if run.get("finished") and len(run["attempts"]) > 1:
+            return run
+        assert chain.returncode == 0 or "too short" in said or run["finished"] is False, said
+        limit *= 0.75 if run.get("finished") else 1.5
+    raise AssertionError("no limit divided the run")
 
+
+def seconds_of(state: dict) -> float:
+    """How long a run's session took, start to end."""
     begin, end = (datetime.fromisoformat(state[key]) for key in ("created", "ended"))
     return (end - begin).total_seconds()
