@@ -20,7 +20,7 @@ def test_a_kernel_deleted_elsewhere_ends_the_following_and_every_command_answers
     server.env["QUICK_KERNEL_SECONDS"] = "600"
     launcher, version = launched(server, on_kaggle)
     run = the_run(on_kaggle)
-    wait_for(lambda: "@progress" in (run / "log.txt").read_text())
+    wait_for(lambda: (run / "log.txt").is_file() and "@progress" in (run / "log.txt").read_text())
     server.delete(run.name)
     shown, talk = launcher.communicate(timeout=120)
     assert launcher.returncode == 1
