@@ -73,6 +73,8 @@ def test_a_chain_takes_a_machine_for_each_session_and_its_state_along(colab, on_
     assert [line for line in log.splitlines() if line.startswith("session")] == ["session 1", "session 2"]
     names = [call[call.index("-s") + 1] for call in colab.calls("new")]
     assert names == [f"swath-{run['id']}", f"swath-{run['id']}-2"]
+    for number in ("kernel", "kernel-2"):
+        assert "SESSION = {'limit': 43200, " in (run_of(on_colab) / number / "kernel.py").read_text()
     assert colab.held == []
 
 

@@ -13,9 +13,11 @@ from lib.errors import Failed, Refused
 from lib.launching import flow, starting
 from lib.launching.attempts import latest, was_pushed
 from lib.launching.flow import Outcome
+from lib.launching.following.follow import look
 from lib.launching.kaggle import datasets
 from lib.launching.preparing.bundle import next_session
-from lib.launching.preparing.feasible import SESSION_SECONDS
+from lib.launching.preparing.feasible import session_limit
+from lib.launching.preparing.plan import identity
 from lib.launching.runs import Run
 from lib.launching.terminal import talk
 
@@ -50,7 +52,7 @@ def pick_up(run: Run) -> None:
     """
     forget_unpushed(run)
     session, ref = latest(run)
-    outcome = flow.bring_home(run) if session.status(ref).over else flow.finish(run)
+    outcome = flow.bring_home(run) if look(session, ref).over else flow.finish(run)
     if outcome.status.state == "complete" and not run.unfinished:
         raise Failed(f"run {run.id} has done all its epochs", f"python submit.py --run {run.id}")
     if not run.state.is_file():
@@ -64,15 +66,13 @@ def start_next(run: Run, timeout: int | None = None, wait_slot: bool = True) -> 
     """Push the session that goes on from the latest one's outputs, with the very same bundle."""
     content = run.read()
     timeout = timeout or content["timeout"]
-    limit = timeout or (SESSION_SECONDS if content["place"] == "kaggle" else None)
     last, number = content["attempts"][-1], len(content["attempts"]) + 1
     owner, slug = last["ref"].split("/")[0], f"{run.id}-{number}"
     source = (run.kernel / "kernel.py").read_bytes()
     metadata = files.read_json(run.kernel / "kernel-metadata.json")
     folder = run.folder / f"kernel-{number}"
-    files.write(folder / "kernel.py", next_session(source, limit, last["ref"]))
-    identity = {"id": f"{owner}/{slug}", "title": slug.replace("-", " ")}
-    files.write_json(folder / "kernel-metadata.json", metadata | identity | _sources(run, metadata))
+    files.write(folder / "kernel.py", next_session(source, session_limit(timeout, content["place"]), last["ref"]))
+    files.write_json(folder / "kernel-metadata.json", metadata | identity(owner, slug) | _sources(run, metadata))
     log_start = run.log.stat().st_size if run.log.is_file() else 0
     run.change("attempts", lambda attempts: [*attempts, starting.new_attempt(f"{owner}/{slug}", log_start)])
     run.update(status="queued", message="", timeout=timeout, log_whole=False, deleted=False, ended=None, failure=None)

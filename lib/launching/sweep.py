@@ -122,13 +122,14 @@ class Sweep:
         """Start waiting trials while there is room."""
         room = self._slots()
         for number, row in enumerate(self.rows()):
+            if row["state"] != WAITING:
+                continue
             if sum(other["state"] == RUNNING for other in self.rows()) >= room:
                 return
-            if row["state"] == WAITING:
-                try:
-                    self._start(number, tell, limit)
-                except NoSlot:
-                    return
+            try:
+                self._start(number, tell, limit)
+            except NoSlot:
+                return
 
     def _slots(self) -> int:
         """How many sessions may run at a time."""
@@ -143,19 +144,24 @@ class Sweep:
         self.set(number, run=run.id, state=RUNNING)  # before the push: whoever finds it can ask for the kernel
         tell(f"{run.id}: {self.rows()[number]['trial']}")
         try:
+            self._push(number, run, plan)
+        except LostConnection as error:
+            tell(f"{run.id}: {error.reason}; it is asked for again")
+
+    def _push(self, number: int, run: Run, plan: Plan) -> None:
+        """Push a trial's run; one that is refused leaves no run, and its trial waits."""
+        try:
             starting.push(run, plan.timeout)
         except Refused:
             self.set(number, run=None, state=WAITING)
             raise
-        except LostConnection as error:
-            tell(f"{run.id}: {error.reason}; it is asked for again")
 
     def _look(self, number: int, row: dict[str, Any], tell: Tell) -> None:
         """Ask how a running trial stands; one that is over comes home, or goes on with its next session."""
         run, plan = self._run(row), self.plans[number]
         try:
             if not was_pushed(run):  # the process before this one was killed
-                return starting.push(run, plan.timeout)
+                return self._push(number, run, plan)
             if not flow.refresh(run).over:
                 return None
             outcome = flow.bring_home(run)

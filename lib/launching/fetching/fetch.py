@@ -9,17 +9,16 @@ What has not come whole lies in `parts.py`'s hidden folder, and the next fetch g
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from lib import files
 from lib.errors import Failed
 from lib.files import MANIFEST
+from lib.launching.alone import alone
 from lib.launching.fetching import manifest, transfer
 from lib.launching.fetching.manifest import Entry
 from lib.launching.fetching.outputs import Listing, chosen, places
@@ -68,7 +67,8 @@ def fetch(
     cannot be here, or is named in the manifest and not listed; the files that are right stay, and what came of others.
     """
     watch = watch or Watch()
-    with _alone(folder, watch):
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder.with_name(f"{folder.name}.lock"), watch.waits):
         if settled and (here := _all_here(folder, only)) is not None:
             return Fetched(here, 0, whole=True)
         for attempt in Retrying(
@@ -178,19 +178,3 @@ def _all_here(folder: Path, only: Collection[str]) -> int | None:
     wanted = chosen(entries, only)
     met = transfer.for_each(lambda name: entries[name].is_met_by(files.inside(folder, name)), wanted, threading.Event())
     return met if met == len(wanted) else None
-
-
-@contextmanager
-def _alone(folder: Path, watch: Watch) -> Iterator[None]:
-    """One fetch of the same outputs at a time, over all processes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        watch.waits()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

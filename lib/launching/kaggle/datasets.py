@@ -8,18 +8,17 @@ A kernel pushed before its data set is READY runs without it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_attempt, wait_fixed
 
 from lib.errors import Failed, Refused, SwathError
 from lib.folders import cache_folder
+from lib.launching.alone import alone
 from lib.launching.following.follow import POLL_SECONDS
 from lib.launching.kaggle.client import connect, owner, session_of, translated
 from lib.launching.kaggle.dataset_content import Content, slug
@@ -46,7 +45,9 @@ def ensure(paths: Mapping[str, Path], words: str, sleep: Sleep = time.sleep) -> 
     api = connect()
     user, content = owner(api), Content.of(paths)
     try:
-        with _alone(user, slug(content.titles(words)[0])):
+        name = slug(content.titles(words)[0])
+        lock = cache_folder() / "uploads" / f"{user}-{name}.lock"
+        with alone(lock, lambda: talk(f"another launch is making the data set {name}; waiting for it")):
             return _Maker(api, user, content, sleep).ensure(content.titles(words))
     except KeyboardInterrupt:
         talk("\nnothing was pushed; what has been uploaded is kept, and the same command goes on from there")
@@ -213,20 +214,3 @@ class _Maker:
         folder = cache_folder() / "uploads"
         keys = {name: f"{self.user}\0{name}\0{sha256}" for name, sha256 in self.content.sha256.items()}
         return {name: folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json" for name, key in keys.items()}
-
-
-@contextlib.contextmanager
-def _alone(user: str, name: str) -> Iterator[None]:
-    """One launch at a time makes the data set; the others wait, and find it made."""
-    path = cache_folder() / "uploads" / f"{user}-{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        talk(f"another launch is making the data set {name}; waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

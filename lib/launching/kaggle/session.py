@@ -92,11 +92,7 @@ class KaggleSession:
 
     def _listed_log(self, ref: KernelRef) -> list[LogRecord]:
         """The log that the listing of outputs holds; empty while it holds none."""
-        from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
-
-        request = ApiListKernelSessionOutputRequest()
-        request.user_name, request.kernel_slug, request.version_label = ref.owner, ref.slug, f"v{ref.version}"
-        request.page_size = 1
+        request = _listing(ref, size=1)
         try:
             with translated(f"the log of {ref}"), session_of(self.api) as client:
                 log = client.kernels.kernels_api_client.list_kernel_session_output(request).log
@@ -106,11 +102,7 @@ class KaggleSession:
 
     def outputs(self, ref: KernelRef) -> list[Output]:
         """Every output of the version, page by page. The addresses expire: list again before a later download."""
-        from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
-
-        request = ApiListKernelSessionOutputRequest()
-        request.user_name, request.kernel_slug, request.version_label = ref.owner, ref.slug, f"v{ref.version}"
-        request.page_size = PAGE
+        request = _listing(ref, size=PAGE)
         found: list[Output] = []
         tokens: set[str] = set()
         with translated(f"the outputs of {ref}"), session_of(self.api) as client:
@@ -147,3 +139,13 @@ class KaggleSession:
             return None
         version = answer.metadata.current_version_number or 1
         return KernelRef(self.owner, slug, version, f"https://www.kaggle.com/code/{self.owner}/{slug}")
+
+
+def _listing(ref: KernelRef, size: int) -> Any:
+    """The request for a page of a version's outputs; the first one comes with its log."""
+    from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
+
+    request = ApiListKernelSessionOutputRequest()
+    request.user_name, request.kernel_slug, request.version_label = ref.owner, ref.slug, f"v{ref.version}"
+    request.page_size = size
+    return request

@@ -48,6 +48,11 @@ def check_timeout(text: str | None, place: Place) -> int | None:
     return seconds
 
 
+def session_limit(timeout: int | None, place: Place) -> int | None:
+    """Seconds that a session may take: what was asked, else what the place gives; None for no limit."""
+    return timeout or (None if place == "local" else SESSION_SECONDS)
+
+
 def check_network(recipe: Recipe, place: Place) -> None:
     """Raise when a Colab machine would lack the weights that it starts from; to Kaggle they can travel."""
     if place == "colab" and recipe.starts_from:

@@ -26,12 +26,12 @@ from lib.launching.preparing.accelerators import Accelerator, accelerator
 from lib.launching.preparing.bundle import LIMIT, UTMOST, Bundle, pack, shortened
 from lib.launching.preparing.feasible import (
     PLACES,
-    SESSION_SECONDS,
     Place,
     at_home,
     check_data,
     check_network,
     check_timeout,
+    session_limit,
 )
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
@@ -79,7 +79,7 @@ class Plan:
     @property
     def limit(self) -> int | None:
         """Seconds that a session may take: what was asked, else what the place gives."""
-        return self.timeout or (None if self.place == "local" else SESSION_SECONDS)
+        return session_limit(self.timeout, self.place)
 
     def within(self, seconds: int) -> Plan:
         """The same plan with sessions of this length, which the bundle and the place are both told."""
@@ -116,9 +116,8 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     on_gpus = place != "local" and card.is_gpu and recipe.train.device != "cpu"
     recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     timeout = check_timeout(request.timeout, place)
-    limit = timeout or (None if place == "local" else SESSION_SECONDS)
     most = UTMOST if request.force else LIMIT
-    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most)
+    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, session_limit(timeout, place), most)
     return Plan(
         competition=competition,
         competition_file=competition_file,
@@ -152,18 +151,18 @@ def new_id(competition: str) -> str:
 
 
 def write_kernel(plan: Plan, folder: Path, run_id: str, owner: str | None) -> None:
-    """Write exactly what is pushed: kernel.py and kernel-metadata.json.
+    """Write exactly what is pushed: kernel.py and kernel-metadata.json."""
+    files.write(folder / "kernel.py", plan.bundle.source)
+    files.write_json(folder / "kernel-metadata.json", identity(owner, run_id) | dict(plan.metadata))
+
+
+def identity(owner: str | None, slug: str) -> dict[str, str]:
+    """A kernel's name in its metadata.
 
     The title is the slug with spaces for hyphens, because the server makes the slug from the title and every later
     call must name the same one.
     """
-    identity = {
-        "id": f"{owner}/{run_id}" if owner else run_id,
-        "title": run_id.replace("-", " "),
-        "code_file": "kernel.py",
-    }
-    files.write(folder / "kernel.py", plan.bundle.source)
-    files.write_json(folder / "kernel-metadata.json", identity | dict(plan.metadata))
+    return {"id": f"{owner}/{slug}" if owner else slug, "title": slug.replace("-", " "), "code_file": "kernel.py"}
 
 
 def describe(plan: Plan) -> dict[str, Any]:
