@@ -1,9 +1,10 @@
 """Pushing and fetching beside the official client, against a Kaggle on this machine that is 50 ms away.
 
-    python -m benchmarks push fetch
+    python -m benchmarks push launch fetch
 
-Both sides are whole processes, with the same credentials and against the same server. A fetch begins with nothing at
-home; a push has its model rehearsed before, as every one but the first has.
+Both sides are whole processes, with the same credentials and against the same server. "push" sends a folder that is
+ready; "launch" is the whole way to it, with the bundle made and Kaggle asked, its model rehearsed before, as every
+launch but the first has. A fetch begins with nothing at home.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import atexit
 import functools
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -37,7 +39,7 @@ OFFICIAL = ("-m", "benchmarks.official", "kernels")
 @functools.cache
 def kaggle(folder: Path) -> KaggleServer:
     """A server whose sessions end at once, for as long as this process lives."""
-    server = KaggleServer(folder / "kaggle", python=shutil.which("true")).__enter__()
+    server = KaggleServer(folder / f"kaggle-{os.getpid()}", python=shutil.which("true")).__enter__()
     atexit.register(server.__exit__)
     return server
 
@@ -60,8 +62,13 @@ class Fresh:
         self.command.inside()
 
 
+def home_of(inputs: Inputs) -> Path:
+    """This process's own: memory is measured in several at a time."""
+    return inputs.scratch(f"home-{os.getpid()}")
+
+
 def _command(words: tuple[str, ...], inputs: Inputs) -> Command:
-    home = inputs.scratch("home")
+    home = home_of(inputs)
     return Command(words, home, kaggle(inputs.folder).client_env(home))
 
 
@@ -92,7 +99,7 @@ def fetch(count: int, latency: float, inputs: Inputs) -> Call:
     """The kit's `fetch`."""
     run = finished(inputs.folder, count)
     kaggle(inputs.folder).latency = latency
-    return Fresh(_command(("launch.py", "fetch", run), inputs), inputs.folder / "home" / "runs" / run / "outputs")
+    return Fresh(_command(("launch.py", "fetch", run), inputs), home_of(inputs) / "runs" / run / "outputs")
 
 
 def fetch_official(count: int, latency: float, inputs: Inputs) -> Call:
@@ -107,7 +114,7 @@ def same_files(count: int, ours: object, theirs: object, inputs: Inputs) -> str:
     """Both have brought every file home, byte for byte."""
     run = finished(inputs.folder, count)
     working = kaggle(inputs.folder).kernels[run].latest.folder / "working"
-    for folder in (inputs.folder / "home" / "runs" / run / "outputs", inputs.folder / "official"):
+    for folder in (home_of(inputs) / "runs" / run / "outputs", inputs.folder / "official"):
         for path in working.rglob("*.png"):
             copy = folder / path.relative_to(working)
             if not copy.is_file() or copy.read_bytes() != path.read_bytes():
@@ -115,8 +122,8 @@ def same_files(count: int, ours: object, theirs: object, inputs: Inputs) -> str:
     return ""
 
 
-def push(latency: float, inputs: Inputs) -> Call:
-    """The kit's launch, up to the push."""
+def launch(latency: float, inputs: Inputs) -> Call:
+    """The kit's launch, up to the push and with it."""
     command = _command((*LAUNCH, "--detach"), inputs)
     kaggle(inputs.folder).latency = 0
     _done(command)  # the model is rehearsed
@@ -124,14 +131,27 @@ def push(latency: float, inputs: Inputs) -> Call:
     return command
 
 
+def push(latency: float, inputs: Inputs) -> Call:
+    """The kit's push of a folder, the last step of its launch."""
+    folder = ready(inputs)
+    kaggle(inputs.folder).latency = latency
+    return _command(("-m", "benchmarks.own_push", str(folder)), inputs)
+
+
 def push_official(latency: float, inputs: Inputs) -> Call:
-    """`kaggle kernels push` of the folder that the kit's dry run writes."""
-    _done(_command((*LAUNCH, "--dry-run"), inputs))
-    folder = inputs.folder / "home" / "runs" / "dry-run" / "kernel"
-    about = json.loads((folder / "kernel-metadata.json").read_text())
-    files.write_json(folder / "kernel-metadata.json", about | {"id": f"tester/{about['id'].split('/')[-1]}"})
+    """`kaggle kernels push`."""
+    folder = ready(inputs)
     kaggle(inputs.folder).latency = latency
     return _command((*OFFICIAL, "push", "-p", str(folder)), inputs)
+
+
+def ready(inputs: Inputs) -> Path:
+    """The folder that the kit's dry run writes, with a name of its own for the kernel."""
+    _done(_command((*LAUNCH, "--dry-run"), inputs))
+    folder = home_of(inputs) / "runs" / "dry-run" / "kernel"
+    about = json.loads((folder / "kernel-metadata.json").read_text())
+    files.write_json(folder / "kernel-metadata.json", about | {"id": f"tester/{about['id'].split('/')[-1]}"})
+    return folder
 
 
 def same_kernel(
@@ -155,10 +175,13 @@ def fetching(count: int = FILES, latency: float = LATENCY) -> Case:
     return Case(name, "kaggle kernels output", *sides, partial(same_files, count))
 
 
+def pushing(name: str, kit: Callable[[float, Inputs], Call], latency: float) -> Case:
+    """The row of a push from so far away."""
+    far = f", {latency * 1000:g} ms away" if latency else ""
+    return Case(name + far, "kaggle kernels push", partial(kit, latency), partial(push_official, latency), same_kernel)
+
+
 CASES = (
     fetching(),
-    *(
-        Case(name, "kaggle kernels push", partial(push, latency), partial(push_official, latency), same_kernel)
-        for name, latency in (("push", 0.0), (f"push, {LATENCY * 1000:g} ms away", LATENCY))
-    ),
+    *(pushing(name, kit, latency) for name, kit in (("push", push), ("launch", launch)) for latency in (0.0, LATENCY)),
 )

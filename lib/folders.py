@@ -11,12 +11,13 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lib.competitions import Competition, parse
 from lib.errors import UsageError
-from lib.recipe import Recipe
-from lib.validation import validated
+
+if TYPE_CHECKING:
+    from lib.competitions import Competition
+    from lib.recipe import Recipe
 
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder of launch.py."""
@@ -78,8 +79,13 @@ class Folders:
 
     def competition(self) -> Competition:
         """The competition that the bundle carries."""
+        from lib.competitions import parse
+
         return parse(self.payload / "competition.toml")
 
     def recipe(self) -> Recipe:
         """The resolved recipe that the bundle carries."""
+        from lib.recipe import Recipe
+        from lib.validation import validated
+
         return validated(Recipe, json.loads((self.payload / "recipe.json").read_text()), lambda key: "recipe.json")

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.launching.colab.session import ColabSession
 from lib.launching.following import failures
 from lib.launching.gone import GoneSession
-from lib.launching.here.local import LocalSession
-from lib.launching.kaggle.session import KaggleSession
 from lib.launching.preparing.accelerators import accelerator
 from lib.launching.runs import Run, now, seconds_since
 from lib.launching.session import KernelRef, Session, Status
@@ -45,14 +42,20 @@ def was_pushed(run: Run) -> bool:
 
 
 def session_of(run: Run) -> Session:
-    """The place that a run's latest kernel was pushed to."""
+    """The place that a run's latest kernel was pushed to; the others are not even imported."""
     content = run.read()
     if content["place"] == "kaggle":
+        from lib.launching.kaggle.session import KaggleSession
+
         return GoneSession(run) if content.get("deleted") else KaggleSession()
     if content["place"] == "colab":
+        from lib.launching.colab.session import ColabSession
+
         gpu = accelerator(content["accelerator"], "colab").machine_shape
         session = ColabSession(run.session, run.data, run.competition.mount, _resumes(run), gpu)
     else:
+        from lib.launching.here.local import LocalSession
+
         session = LocalSession(run.session, run.data, run.competition.mount, _resumes(run))
     return GoneSession(run) if session.is_tidied else session
 

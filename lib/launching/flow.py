@@ -15,9 +15,10 @@ from lib.errors import Failed, SwathError
 from lib.launching.attempts import latest, note
 from lib.launching.fetching.fetch import Fetched, fetch
 from lib.launching.fetching.fetch_view import FetchView
-from lib.launching.following.follow import POLL_SECONDS, ask, look
+from lib.launching.following.follow import ask, look
 from lib.launching.following.watching import bring_log, watch
 from lib.launching.here.supervised import SupervisedSession
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.runs import Run, now
 from lib.launching.session import KernelRef, Session, Status
 

@@ -14,8 +14,8 @@ from lib import files
 from lib.errors import Refused, SwathError
 from lib.folders import runs_folder
 from lib.launching.attempts import change_last, session_of
-from lib.launching.following.follow import POLL_SECONDS
 from lib.launching.kaggle.session import KaggleSession
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.preparing import weights
 from lib.launching.preparing.plan import Plan, describe, write_kernel
 from lib.launching.runs import Run, now

@@ -21,9 +21,9 @@ from lib.errors import Failed, Refused, UsageError
 from lib.folders import runs_folder
 from lib.launching import chain, flow, starting, trials
 from lib.launching.attempts import was_pushed
-from lib.launching.following.follow import POLL_SECONDS
 from lib.launching.kaggle import slots
 from lib.launching.kaggle.session import KaggleSession
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.preparing import preflight
 from lib.launching.preparing.plan import Plan, Request, make_plan
 from lib.launching.preparing.rehearsal import rehearse_model

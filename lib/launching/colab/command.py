@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lib.errors import Failed, Refused, UsageError
 from lib.launching import durations
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.session import LostConnection
 
 OLDEST = (0, 7, 4)
@@ -34,8 +35,7 @@ ALLOCATION_PATIENCE = 1800
 """Seconds that an allocation may take: it is tried four times, each with two minutes to answer and growing pauses."""
 
 RELEASES = 4
-PAUSE = durations.from_environment("SWATH_POLL_SECONDS", 20)
-"""Seconds between tries to release a machine."""
+"""Tries to release a machine."""
 
 INSTALL = "uv tool install google-colab-cli, or with Python 3.12 or newer: pip install google-colab-cli"
 SIGN_IN = "sign in once: colab usage (or use gcloud's credentials: SWATH_COLAB_AUTH=adc)"
@@ -179,7 +179,7 @@ class ColabCommand:
             if answer.code == 0 and answer.says("Session terminated", f"Session '{name}' not found"):
                 return
             if not last:
-                sleep(PAUSE)
+                sleep(POLL_SECONDS)
         raise Failed(f"the machine could not be released: {answer.reason}", f"colab stop -s {name}")
 
     def upload(self, name: str, source: Path, target: str) -> None:

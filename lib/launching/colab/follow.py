@@ -20,13 +20,11 @@ from lib.errors import SwathError
 from lib.launching import durations
 from lib.launching.colab.command import ColabCommand, NotThere
 from lib.launching.colab.outputs import bring_home
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.session import LostConnection
 
 SILENCE = durations.from_environment("SWATH_SILENCE_SECONDS", 120)
 """Seconds without a word, where the machine gives a sign of life every few: the connection is lost."""
-
-POLL = durations.from_environment("SWATH_POLL_SECONDS", 20)
-"""Seconds between looks at the machine's files."""
 
 DEAD_BEATS = 30
 """Looks in a row that find no new sign of life before the machine's kernel is taken for dead."""
@@ -101,7 +99,7 @@ class Follower:
                     return "stopped", "stopped by request, before the kernel had answered"
                 return "failed", "the machine was out of reach until after its time limit"
             self._tell()
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
         return self.ended["state"], self.ended["message"]
 
     def _read(self, process: subprocess.Popen, trouble) -> None:

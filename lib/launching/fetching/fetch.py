@@ -23,7 +23,7 @@ from lib.launching.fetching import manifest, transfer
 from lib.launching.fetching.manifest import Entry
 from lib.launching.fetching.outputs import Listing, chosen, places
 from lib.launching.fetching.parts import Parts, need_room
-from lib.launching.following.follow import POLL_SECONDS
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.session import KernelRef, LostConnection, Session
 
 

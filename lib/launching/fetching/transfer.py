@@ -14,7 +14,7 @@ from lib.errors import SwathError
 from lib.launching.fetching.manifest import Entry
 from lib.launching.fetching.outputs import Listing
 from lib.launching.fetching.parts import Halted, NoRoom, Part
-from lib.launching.following.follow import POLL_SECONDS
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.session import LostConnection, Output, Session
 
 AT_ONCE = 32

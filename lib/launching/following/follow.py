@@ -15,15 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import Failed
-from lib.launching import durations
 from lib.launching.following.log_file import Keeper
+from lib.launching.polling import PATIENCE, POLL_SECONDS
 from lib.launching.session import KernelRef, LostConnection, NotThere, Session, Status, StreamRefused
-
-POLL_SECONDS = durations.from_environment("SWATH_POLL_SECONDS", 20)
-"""Between questions to Kaggle: its limits are unpublished, and it answers 429 to faster callers."""
-
-PATIENCE = 30
-"""Questions in a row that may go unanswered before following gives up; the session goes on without us."""
 
 END_TRIES = 3
 """Tries to read the end of a finished session's log."""

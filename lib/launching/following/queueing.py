@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from lib.errors import Failed
 from lib.launching import durations
-from lib.launching.following.follow import POLL_SECONDS, ask
+from lib.launching.following.follow import ask
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.session import KernelRef, Session, Status
 
 NOTE_SECONDS = durations.from_environment("SWATH_QUEUE_NOTE_SECONDS", 600)

@@ -19,10 +19,10 @@ from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_af
 from lib.errors import Failed, Refused, SwathError
 from lib.folders import cache_folder
 from lib.launching.alone import alone
-from lib.launching.following.follow import POLL_SECONDS
 from lib.launching.kaggle.client import connect, owner, session_of, translated
 from lib.launching.kaggle.dataset_content import Content, slug
 from lib.launching.kaggle.uploads import Sleep, upload
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.session import LostConnection, Unreachable
 from lib.launching.terminal import talk
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from lib.errors import Failed, Refused
 from lib.launching import ledger
-from lib.launching.following.follow import PATIENCE, POLL_SECONDS
 from lib.launching.kaggle.client import asked, connect, session_of, translated
 from lib.launching.ledger import Submitted
+from lib.launching.polling import PATIENCE, POLL_SECONDS
 from lib.launching.runs import Run
 from lib.launching.session import LostConnection, Unreachable
 

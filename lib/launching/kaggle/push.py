@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import Failed, Refused, SwathError
-from lib.launching.following.follow import POLL_SECONDS
 from lib.launching.kaggle import slots
 from lib.launching.kaggle.client import translated
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.session import Busy, KernelRef, LostConnection, NoSlot, Unanswered, Unreachable
 
 if TYPE_CHECKING:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib.errors import SwathError
-from lib.launching.fetching import transfer
-from lib.launching.fetching.parts import Part
-from lib.launching.kaggle import downloads
 from lib.launching.kaggle import log as kaggle_log
 from lib.launching.kaggle import push as kaggle_push
 from lib.launching.kaggle.client import connect, owner, session_of, translated
 from lib.launching.session import KernelRef, LogRecord, LostConnection, NotThere, Output, Status, StreamRefused
+
+if TYPE_CHECKING:
+    from lib.launching.fetching.parts import Part
 
 STATES = {
     "QUEUED": "queued",
@@ -117,6 +117,9 @@ class KaggleSession:
                 request.page_token = page.next_page_token
 
     def download(self, output: Output, part: Part) -> None:
+        from lib.launching.fetching import transfer
+        from lib.launching.kaggle import downloads
+
         with self._one_opens:
             self._http = self._http or downloads.client(transfer.AT_ONCE)
         downloads.receive(self._http, output, part)

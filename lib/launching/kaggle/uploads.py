@@ -20,9 +20,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from lib import files
 from lib.errors import Failed
-from lib.launching.following.follow import POLL_SECONDS
 from lib.launching.following.show import talk
 from lib.launching.kaggle.client import CONNECT_SECONDS, READ_SECONDS, connect, session_of, translated
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.session import LostConnection
 
 KEPT_SECONDS = 6 * 24 * 3600

@@ -15,10 +15,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+from typing import TYPE_CHECKING
 
 from lib.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 NAME = ".kernelignore"
 
@@ -56,6 +58,8 @@ class Ignored:
     @cached_property
     def _patterns(self) -> list[tuple[GitIgnoreSpecPattern, bool]]:
         """Each line's pattern, and whether it speaks of folders alone: then it ends in a slash."""
+        from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
         folders = [line.rstrip().endswith("/") for line in self.lines]
         return [
             (GitIgnoreSpecPattern(line.rstrip()[:-1] if alone else line), alone)
@@ -80,6 +84,8 @@ def load(project: Path) -> Ignored:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # not imported without a `.kernelignore`
+
     for number, line in enumerate(lines, 1):
         try:
             GitIgnoreSpecPattern(line)

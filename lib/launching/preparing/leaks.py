@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import translate
 from pathlib import PurePosixPath
 
 NAMES = (
@@ -40,10 +40,12 @@ NAMES = (
 
 EXAMPLES = (".env.example", ".env.sample", ".env.template")
 
+GITHUB = (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_")
+
 TOKENS = (
     ("a Kaggle API token", (b"KGAT_",), rb"(?<![A-Za-z0-9])KGAT_[A-Za-z0-9_-]{16,}"),
     ("a Hugging Face token", (b"hf_",), rb"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{30,}"),
-    ("a GitHub token", (b"gh", b"github_pat_"), rb"(?<![A-Za-z0-9])(?:gh[pousr]_\w{36,}|github_pat_\w{22,})"),
+    ("a GitHub token", GITHUB, rb"(?<![A-Za-z0-9])(?:gh[pousr]_\w{36,}|github_pat_\w{22,})"),
     ("an AWS access key", (b"AKIA", b"ASIA"), rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
     ("a Google API key", (b"AIza",), rb"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}"),
     ("a Slack token", (b"xox",), rb"(?<![A-Za-z0-9])xox[abeprs]-[A-Za-z0-9-]{20,}"),
@@ -57,17 +59,19 @@ TOKENS = (
 )
 """What a credential is, words of which one is in every such text, and how it is written."""
 
-NAMED = (
+VALUE = rb"""[:=](?=\s*(?:["']([A-Za-z0-9+/_.=-]{20,})["']|([A-Za-z0-9+/_=-]{20,})\s*(?:\r?\n|$)))"""  # may hold a :=
+"""A long value that something is set to…"""
+NAME = (
     rb"(?i)(?:api[_-]?key|secret(?:[_-]?key)?|access[_-]?key|(?:auth|access|api)[_-]?token|password|passwd)"
-    rb"""["']?\s*[:=]\s*(?:["']([A-Za-z0-9+/_.=-]{20,})["']|([A-Za-z0-9+/_=-]{20,})\s*(?:\r?\n|$))"""
+    rb"""["']?\s*$"""
 )
-"""A name that says secret, given a long value…"""
-SECRET_WORDS = (b"key", b"secret", b"token", b"passw")
-"""…and words of which one is in every such name."""
+"""…and a name right before it that says secret; values are rare, so they are looked for first."""
+LONGEST_NAME = 64
+"""Bytes, with the blanks around it."""
 
 _TOKENS = [(kind, words, re.compile(pattern)) for kind, words, pattern in TOKENS]
-_NAMED = re.compile(NAMED)
-_ASSIGNED = re.compile(rb"""[:=]\s*["']?[A-Za-z0-9+/_.=-]{20}""")
+_NAMES = re.compile("|".join(map(translate, NAMES)))
+_VALUE, _NAME = re.compile(VALUE), re.compile(NAME)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def find(contents: Mapping[str, bytes]) -> tuple[Leak, ...]:
 
 def _leaks(name: str, content: bytes) -> Iterator[Leak]:
     last = PurePosixPath(name).name.lower()
-    if last not in EXAMPLES and any(fnmatch(last, pattern) for pattern in NAMES):
+    if last not in EXAMPLES and _NAMES.match(last):
         yield Leak(name, None, "a file of that name holds credentials")
         return
     found = {
@@ -99,10 +103,10 @@ def _leaks(name: str, content: bytes) -> Iterator[Leak]:
         for match in regex.finditer(content)
     }
     taken = {line for line, _ in found}
-    has_names = any(word in content.lower() for word in SECRET_WORDS) and _ASSIGNED.search(content)
-    for match in _NAMED.finditer(content) if has_names else ():
+    for match in _VALUE.finditer(content):
         line = _line(content, match.start())
-        if line not in taken and _is_random(match[1] or match[2]):
+        before = content[max(0, match.start() - LONGEST_NAME) : match.start()]
+        if line not in taken and _NAME.search(before) and _is_random(match[1] or match[2]):
             found.add((line, "a secret in plain text"))
     for line, kind in sorted(found):
         yield Leak(name, line, kind)

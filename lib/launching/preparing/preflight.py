@@ -15,13 +15,12 @@ from typing import Any
 
 from lib.errors import Refused, UsageError
 from lib.launching import durations
-from lib.launching.colab.command import ColabCommand
-from lib.launching.following.follow import PATIENCE, POLL_SECONDS
 from lib.launching.kaggle import account, credentials
 from lib.launching.kaggle.account import Account
 from lib.launching.kaggle.client import connect, owner
 from lib.launching.kaggle.slots import Kind
 from lib.launching.kaggle.sources import Source, Standing, sources
+from lib.launching.polling import PATIENCE, POLL_SECONDS
 from lib.launching.preparing import plan_report, verdicts
 from lib.launching.preparing.checks import UNKNOWN, Check
 from lib.launching.preparing.plan import Plan
@@ -86,6 +85,8 @@ def clear(
         raise refusal(here)
     if plan.place == "colab":
         plan_report.show_card(plan, here, count=count)
+        from lib.launching.colab.command import ColabCommand  # behind the usual push, which is to Kaggle
+
         talk(f"colab: {ColabCommand().check()} left")
         rehearse_model(plan)
         return plan
