@@ -53,8 +53,8 @@ def launch(
     from lib.launching.preparing.plan import Request, make_plan
 
     if resume is not None:
-        only_with(context, "--resume", "sessions", "timeout", "detach", "as_json")
-        return commands.go_on(resume, sessions, timeout, detach, as_json)
+        only_with(context, "--resume", "sessions", "timeout", "force", "wait_slot", "detach", "as_json")
+        return commands.go_on(resume, sessions, timeout, force, wait_slot, detach, as_json)
     words = (tuple(settings or ()), recipe, internet, timeout, force, sessions)
     request = Request(competition, kernel, on, gpu, data, *words)
     if detach and (sessions > 1 or sweep):

@@ -47,6 +47,7 @@ def test_push_follow_fetch(server, on_kaggle):
         "url": f"https://www.kaggle.com/code/tester/{run['id']}",
         "status": "complete",
         "started": "",
+        "timeout": 5400,
         "log_start": 0,
     }
     assert version.records[0]["data"].startswith("devices: "), "what it runs on comes first"

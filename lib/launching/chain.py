@@ -1,7 +1,8 @@
 """Runs that are longer than a session: the next one goes on from the state that the last one left.
 
 outcome = finish_all(run, sessions=3)     # follow; while it is unfinished, push the next session; at most three
-pick_up(run); start_next(run)             # by hand, from wherever it was left
+pick_up(run)                              # by hand, from wherever it was left
+start_next(run, admit_next(run))
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from lib.launching.attempts import latest, was_pushed
 from lib.launching.flow import Outcome
 from lib.launching.following.follow import look
 from lib.launching.kaggle import datasets
+from lib.launching.polling import PATIENCE
+from lib.launching.preparing import plan_report
+from lib.launching.preparing.admission import admit
 from lib.launching.preparing.bundle import next_session
+from lib.launching.preparing.checks import Check
+from lib.launching.preparing.demand import Demand
 from lib.launching.preparing.feasible import session_limit
 from lib.launching.preparing.plan import identity
 from lib.launching.runs import Run
@@ -31,7 +37,7 @@ def finish_all(run: Run, sessions: int) -> Outcome:
     while goes_on(outcome, sessions):
         talk(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1} of {sessions}")
         try:
-            start_next(run)
+            start_next(run, admit_next(run, patience=PATIENCE))
         except Refused as error:
             reason = f"{error.reason}. What is trained so far is home"
             raise Failed(reason, f"later: python launch.py --resume {run.id}") from None
@@ -62,21 +68,57 @@ def pick_up(run: Run) -> None:
         )
 
 
-def start_next(run: Run, timeout: int | None = None, wait_slot: bool = True) -> None:
-    """Push the session that goes on from the latest one's outputs, with the very same bundle."""
+def admit_next(
+    run: Run,
+    timeout: int | None = None,
+    force: bool = False,
+    wait_slot: bool = True,
+    sessions: int = 1,
+    patience: int = 1,
+    shows: bool = True,
+) -> int | None:
+    """Ask Kaggle whether the run's next session may start, as before its first.
+
+    Returns the seconds that its place is to be told: what was asked, now or when the run began, else what the week's
+    hours leave; None for the place's own. `Refused`, and the run is as it was, when it may not. `force`, `wait_slot`
+    and `patience` are as for `admit`.
+    """
     content = run.read()
     timeout = timeout or content["timeout"]
-    last, number = content["attempts"][-1], len(content["attempts"]) + 1
-    owner, slug = last["ref"].split("/")[0], f"{run.id}-{number}"
+    if content["place"] != "kaggle":
+        return timeout
+    metadata = files.read_json(run.kernel / "kernel-metadata.json")
+    kept = metadata | {"dataset_sources": _others(metadata), "kernel_sources": []}
+    kind = "GPU" if content["accelerator"] != "none" else "CPU"
+    demand = Demand(kind, kept, timeout, session_limit(timeout, "kaggle"), sessions)
+    slug = _slug(run)
+
+    def show(fits: Demand, checks: tuple[Check, ...], owner: str) -> None:
+        if shows:
+            plan_report.show_next(f"{owner}/{slug}", fits, checks)
+
+    limit = admit(demand, show, force, wait_slot, patience)
+    return limit if limit != demand.limit else timeout
+
+
+def start_next(run: Run, told: int | None, timeout: int | None = None, wait_slot: bool = True) -> None:
+    """Push the session that goes on from the latest one's outputs, with the very same bundle.
+
+    `told`: as `admit_next` says. `timeout`: seconds that later sessions are to have too, None for as many as before.
+    """
+    content = run.read()
+    last, slug = content["attempts"][-1], _slug(run)
+    owner = last["ref"].split("/")[0]
     source = (run.kernel / "kernel.py").read_bytes()
     metadata = files.read_json(run.kernel / "kernel-metadata.json")
-    folder = run.folder / f"kernel-{number}"
-    files.write(folder / "kernel.py", next_session(source, session_limit(timeout, content["place"]), last["ref"]))
+    folder = run.folder / slug.replace(run.id, "kernel")
+    files.write(folder / "kernel.py", next_session(source, session_limit(told, content["place"]), last["ref"]))
     files.write_json(folder / "kernel-metadata.json", metadata | identity(owner, slug) | _sources(run, metadata))
     log_start = run.log.stat().st_size if run.log.is_file() else 0
-    run.change("attempts", lambda attempts: [*attempts, starting.new_attempt(f"{owner}/{slug}", log_start)])
-    run.update(status="queued", message="", timeout=timeout, log_whole=False, deleted=False, ended=None, failure=None)
-    starting.push(run, timeout, wait_slot)
+    run.change("attempts", lambda attempts: [*attempts, starting.new_attempt(f"{owner}/{slug}", told, log_start)])
+    kept = {"timeout": timeout or content["timeout"]}
+    run.update(status="queued", message="", log_whole=False, deleted=False, ended=None, failure=None, **kept)
+    starting.push(run, wait_slot)
 
 
 def forget_unpushed(run: Run) -> None:
@@ -93,8 +135,18 @@ def _sources(run: Run, metadata: dict[str, Any]) -> dict[str, list[str]]:
     """
     content = run.read()
     last = content["attempts"][-1]
-    others = [source for source in metadata["dataset_sources"] if f"/{STATE_WORDS.replace(' ', '-')}-" not in source]
+    others = _others(metadata)
     if content["place"] != "kaggle" or (last["status"] == "complete" and not content.get("deleted")):
         return {"dataset_sources": others, "kernel_sources": [last["ref"]]}
     left = {path.relative_to(run.outputs).as_posix(): path for path in (run.state, run.checkpoint) if path.is_file()}
     return {"dataset_sources": [*others, datasets.ensure(left, STATE_WORDS)], "kernel_sources": []}
+
+
+def _others(metadata: dict[str, Any]) -> list[str]:
+    """The data sets that every session of a run reads: all but an earlier one's state."""
+    return [source for source in metadata["dataset_sources"] if f"/{STATE_WORDS.replace(' ', '-')}-" not in source]
+
+
+def _slug(run: Run) -> str:
+    """The name of a run's next kernel."""
+    return f"{run.id}-{len(run.read()['attempts']) + 1}"

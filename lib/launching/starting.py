@@ -1,7 +1,7 @@
 """From a plan to a session: the run's folder with exactly what is pushed, then the push, once.
 
 run = prepare(plan)              # a folder that says what is about to be pushed
-push(run, plan.timeout)          # the session has it
+push(run)                    # the session has it
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def prepare(plan: Plan) -> Run:
     owner = KaggleSession().owner if plan.place == "kaggle" else plan.place
     plan = weights.attach(plan)
     run_id = plan.run_id
-    attempt = new_attempt(f"{owner}/{run_id}")
+    attempt = new_attempt(f"{owner}/{run_id}", plan.told)
     run = Run(runs_folder() / run_id)
     files.write(run.folder / "competition.toml", plan.competition_file.read_bytes())
     write_kernel(plan, run.folder / "kernel", run_id, owner)
@@ -37,17 +37,22 @@ def prepare(plan: Plan) -> Run:
     return run
 
 
-def new_attempt(ref: str, log_start: int = 0) -> dict[str, Any]:
-    """A session that is about to be pushed; `log_start`: bytes of log.txt that earlier sessions wrote."""
-    return {"ref": ref, "version": None, "url": "", "status": "pushing", "started": now(), "log_start": log_start}
+def new_attempt(ref: str, timeout: int | None, log_start: int = 0) -> dict[str, Any]:
+    """A session that is about to be pushed.
+
+    `timeout`: seconds after which its place is to end it, None for the place's own; `log_start`: bytes of log.txt that
+    earlier sessions wrote.
+    """
+    begun = {"ref": ref, "version": None, "url": "", "status": "pushing", "started": now()}
+    return begun | {"timeout": timeout, "log_start": log_start}
 
 
-def push(run: Run, timeout: int | None, wait_slot: bool = False) -> None:
+def push(run: Run, wait_slot: bool = False) -> None:
     """Push a run's prepared session; of one that is refused nothing stays, and of a run that had no other neither.
 
     `wait_slot`: where Kaggle has no slot for it, wait and push again.
     """
-    session = session_of(run)
+    session, timeout = session_of(run), run.read()["attempts"][-1].get("timeout")
     try:
         ref = _when_there_is_a_slot(run, session, timeout) if wait_slot else session.push(run.kernel, timeout)
     except Refused:

@@ -41,23 +41,21 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's folder and the plans of its trials, in order."""
+    """A sweep's folder, and the plans and names of its trials, in order."""
 
     folder: Path
     plans: tuple[Plan, ...]
+    names: tuple[str, ...]
 
     @classmethod
     def of(cls, request: Request, file: Path) -> Sweep:
-        """The sweep of these words: a new one, or the one that they began. Every trial's recipe is checked."""
+        """The sweep of these words, forced or not: a new one, or the one that they began. Every recipe is checked."""
         tried = trials.read(file)
         plans = tuple(make_plan(replace(request, settings=(*request.settings, *trial.settings))) for trial in tried)
-        words = json.dumps([asdict(request), [trial.settings for trial in tried]], sort_keys=True, default=str)
+        same = {word: value for word, value in asdict(request).items() if word != "force"}
+        words = json.dumps([same, [trial.settings for trial in tried]], sort_keys=True, default=str)
         name = f"{file.stem}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
-        sweep = cls(runs_folder() / "sweeps" / name, plans)
-        if not sweep.file.is_file():
-            rows = [{"trial": trial.name, "run": None, "state": WAITING, "value": None} for trial in tried]
-            files.write_json(sweep.file, {"file": str(file.resolve()), "trials": rows})
-        return sweep
+        return cls(runs_folder() / "sweeps" / name, plans, tuple(trial.name for trial in tried))
 
     @property
     def file(self) -> Path:
@@ -66,6 +64,8 @@ class Sweep:
 
     def rows(self) -> list[dict[str, Any]]:
         """The trials, in the file's order: trial, run, state, value."""
+        if not self.file.is_file():
+            return [{"trial": name, "run": None, "state": WAITING, "value": None} for name in self.names]
         return files.read_json(self.file)["trials"]
 
     def ranked(self) -> list[dict[str, Any]]:
@@ -74,28 +74,32 @@ class Sweep:
 
     def set(self, number: int, **changes: Any) -> None:
         """Change what is known of a trial."""
-        content = files.read_json(self.file)
-        content["trials"][number] |= changes
-        files.write_json(self.file, content)
+        rows = self.rows()
+        rows[number] |= changes
+        files.write_json(self.file, {"trials": rows})
 
     def drive(
         self, tell: Tell, retry: bool = False, force: bool = False, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         """Start and watch trials until all have ended; with `retry`, those that failed are started once more.
 
-        What can be known before the first push is asked once, as for a single run; `force` overrides it. Raises
-        `Refused` when a push is refused for another reason than a full house; what runs goes on.
+        What can be known before a push is asked before each, as for a single run; `force` overrides it. Raises
+        `Refused` when a trial is refused for another reason than a full house; what runs goes on.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / "lock", timeout=0):
                 self._check(retry)
-                limit = self._clear(force)
+                said = ""
                 while any(row["state"] in (WAITING, RUNNING) for row in self.rows()):
                     for number, row in enumerate(self.rows()):
                         if row["state"] == RUNNING:
                             self._look(number, row, tell)
-                    self._fill(tell, limit)
-                    if any(row["state"] == RUNNING for row in self.rows()):
+                    full = self._fill(tell, force)
+                    if full and full != said:
+                        tell(f"waiting: {full}")
+                    said = full
+                    if any(row["state"] in (WAITING, RUNNING) for row in self.rows()):
                         sleep(HERE_SECONDS if self.plans[0].place == "local" else POLL_SECONDS)
         except Timeout:
             raise UsageError(f"another process drives {files.shown(self.folder)}", "python launch.py runs") from None
@@ -111,25 +115,19 @@ class Sweep:
             if gone or (retry and row["state"] in ("failed", "stopped")):
                 self.set(number, run=None, state=WAITING, value=None)
 
-    def _clear(self, force: bool) -> int | None:
-        """The checks before a push, when a trial waits and none runs yet; the limit that the week's hours leave."""
-        waiting = [plan for plan, row in zip(self.plans, self.rows(), strict=True) if row["state"] == WAITING]
-        if not waiting or any(row["state"] == RUNNING for row in self.rows()):
-            return None
-        return preflight.clear(waiting[0], force, waiting[0].place == "kaggle", waiting[0].sessions).timeout
-
-    def _fill(self, tell: Tell, limit: int | None) -> None:
-        """Start waiting trials while there is room."""
+    def _fill(self, tell: Tell, force: bool) -> str:
+        """Start waiting trials while there is room; says who else takes it, where it is not this sweep's own."""
         room = self._slots()
         for number, row in enumerate(self.rows()):
             if row["state"] != WAITING:
                 continue
             if sum(other["state"] == RUNNING for other in self.rows()) >= room:
-                return
+                return ""
             try:
-                self._start(number, tell, limit)
-            except NoSlot:
-                return
+                self._start(number, tell, force)
+            except NoSlot as full:
+                return full.reason
+        return ""
 
     def _slots(self) -> int:
         """How many sessions may run at a time."""
@@ -138,20 +136,22 @@ class Sweep:
             return 1
         return slots.most("GPU" if plan.accelerator.is_gpu else "CPU", KaggleSession().owner)
 
-    def _start(self, number: int, tell: Tell, limit: int | None) -> None:
-        plan = self.plans[number] if limit is None else self.plans[number].within(limit)
-        run = starting.prepare(plan)
+    def _start(self, number: int, tell: Tell, force: bool) -> None:
+        """Push a trial, after everything that can be asked; the card is the first one's, the others differ in a row."""
+        plan, is_first = self.plans[number], not any(row["run"] for row in self.rows())
+        waits = is_first and plan.place == "kaggle"  # later there are trials to look after
+        run = starting.prepare(preflight.clear(plan, force, waits, shows=is_first))
         self.set(number, run=run.id, state=RUNNING)  # before the push: whoever finds it can ask for the kernel
         tell(f"{run.id}: {self.rows()[number]['trial']}")
         try:
-            self._push(number, run, plan)
+            self._push(number, run)
         except LostConnection as error:
             tell(f"{run.id}: {error.reason}; it is asked for again")
 
-    def _push(self, number: int, run: Run, plan: Plan) -> None:
+    def _push(self, number: int, run: Run) -> None:
         """Push a trial's run; one that is refused leaves no run, and its trial waits."""
         try:
-            starting.push(run, plan.timeout)
+            starting.push(run)
         except Refused:
             self.set(number, run=None, state=WAITING)
             raise
@@ -161,13 +161,14 @@ class Sweep:
         run, plan = self._run(row), self.plans[number]
         try:
             if not was_pushed(run):  # the process before this one was killed
-                return self._push(number, run, plan)
+                return self._push(number, run)
             if not flow.refresh(run).over:
                 return None
             outcome = flow.bring_home(run)
             if chain.goes_on(outcome, plan.sessions):
+                told = chain.admit_next(run, wait_slot=False, shows=False)
                 tell(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1}")
-                return chain.start_next(run, wait_slot=False)
+                return chain.start_next(run, told, wait_slot=False)
         except (LostConnection, NoSlot):
             return None
         except Failed as error:

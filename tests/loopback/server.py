@@ -107,6 +107,17 @@ class KaggleServer:
         threading.Thread(target=self._listener.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Meanwhile nobody listens, and every connection is dropped; sessions go on."""
+        self._listener.shutdown()
+        self._listener.server_close()
+        try:
+            yield
+        finally:
+            self._listener = _Listener(self, self._listener.server_port)
+            self.__enter__()
+
     def __exit__(self, *_: object) -> None:
         """Stop listening, end every session's processes, drop every connection."""
         self.closing.set()
@@ -185,10 +196,10 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, kaggle: KaggleServer):
+    def __init__(self, kaggle: KaggleServer, port: int = 0):
         self.kaggle = kaggle
         self._connections: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
         """As HTTPServer does, but without asking a name server what this machine is called."""

@@ -21,7 +21,8 @@ from lib.launching.kaggle.account import Account
 from lib.launching.kaggle.client import CONNECT_SECONDS, ENDPOINT, connect, owner
 from lib.launching.preparing import verdicts
 from lib.launching.preparing.checks import UNKNOWN, Check, some
-from lib.launching.preparing.verdicts import NO_HOURS, SHORTEST
+from lib.launching.preparing.demand import SHORTEST
+from lib.launching.preparing.verdicts import NO_HOURS
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 """Versions of Python that the kit is tested with."""

@@ -73,18 +73,27 @@ class Plan:
     sessions: int = 1
     """How many sessions the run may take, one after another."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    hours_left: int | None = None
+    """Seconds that the week's hours leave to a session, where that is less than the place gives and none were asked."""
     weights: Mapping[str, str] | None = None
     """The private data set that brings the weights, when one does: dataset, file, sha256."""
 
     @property
+    def told(self) -> int | None:
+        """Seconds that the place is told to end the session after; None leaves it to the place."""
+        return self.hours_left or self.timeout
+
+    @property
     def limit(self) -> int | None:
         """Seconds that a session may take: what was asked, else what the place gives."""
-        return session_limit(self.timeout, self.place)
+        return session_limit(self.told, self.place)
 
     def within(self, seconds: int) -> Plan:
-        """The same plan with sessions of this length, which the bundle and the place are both told."""
+        """The same plan with a session of this length, which the bundle and the place are both told."""
+        if seconds == self.limit:
+            return self
         source = shortened(self.bundle.source, seconds)
-        return replace(self, timeout=seconds, bundle=replace(self.bundle, source=source))
+        return replace(self, hours_left=seconds, bundle=replace(self.bundle, source=source))
 
 
 def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> Plan:

@@ -13,6 +13,8 @@ from lib.launching.preparing import weights
 from lib.launching.preparing.accelerators import TITLES
 from lib.launching.preparing.bundle import LIMIT
 from lib.launching.preparing.checks import Check, documents, row, some
+from lib.launching.preparing.demand import Demand
+from lib.launching.preparing.feasible import SESSION_SECONDS
 from lib.launching.preparing.plan import Plan, describe, git_state
 from lib.launching.terminal import talk
 
@@ -46,13 +48,13 @@ def plan_lines(plan: Plan, folder: Path, checks: Iterable[Check] = ()) -> list[s
     ]
 
 
-def show_card(plan: Plan, checks: Iterable[Check], owner: str | None = None, count: int = 1) -> None:
+def show_card(plan: Plan, checks: Iterable[Check], owner: str | None = None) -> None:
     """The card of what is about to be pushed, on stderr."""
-    talk("\n".join(card(plan, checks, owner, count)))
+    talk("\n".join(card(plan, checks, owner)))
 
 
-def card(plan: Plan, checks: Iterable[Check], owner: str | None = None, count: int = 1) -> list[str]:
-    """Everything about a launch that can be known before it, a row each; `count` sessions may follow one another."""
+def card(plan: Plan, checks: Iterable[Check], owner: str | None = None) -> list[str]:
+    """Everything about a launch that can be known before it, a row each."""
     bundle = plan.bundle
     rows = [
         row("competition", f"{_title(plan)} ({files.shown(plan.competition_file)})"),
@@ -61,7 +63,7 @@ def card(plan: Plan, checks: Iterable[Check], owner: str | None = None, count: i
         row(
             "internet", "on, for pretrained weights" if plan.internet and plan.recipe.needs_hub else _on(plan.internet)
         ),
-        row("time limit", _limit(plan, count)),
+        row("time limit", _limit(plan.limit, plan.timeout, plan.sessions)),
         row("model", _model(plan)),
         *([row("uploads", weights.upload_line(plan))] if weights.travelling(plan) else []),
         *_data(plan),
@@ -82,6 +84,12 @@ def card(plan: Plan, checks: Iterable[Check], owner: str | None = None, count: i
     if plan.accelerator.warning:
         rows.append(row("note", plan.accelerator.warning))
     return rows
+
+
+def show_next(kernel: str, demand: Demand, checks: Iterable[Check]) -> None:
+    """What can be known before a run's next session, on stderr: the rest is as it was."""
+    limit = row("time limit", _limit(demand.limit, demand.timeout, demand.sessions))
+    talk("\n".join([limit, *(row(check.name, check.words, check.verdict) for check in checks), row("kernel", kernel)]))
 
 
 def show_start(plan: Plan) -> None:
@@ -107,11 +115,12 @@ def _accelerator(plan: Plan) -> str:
     )
 
 
-def _limit(plan: Plan, count: int) -> str:
-    if not plan.limit:
+def _limit(limit: int | None, asked: int | None, sessions: int) -> str:
+    """Seconds that a session may take, in words that say why no more."""
+    if limit is None:
         return "none"
-    whose = "" if plan.timeout else ", the place's own"
-    return f"{durations.spell(plan.limit)}{whose}{f', in each of up to {count} sessions' if count > 1 else ''}"
+    whose = "" if asked else ", all that this week has left" if limit < SESSION_SECONDS else ", the place's own"
+    return f"{durations.spell(limit)}{whose}{f', in each of up to {sessions} sessions' if sessions > 1 else ''}"
 
 
 def _model(plan: Plan) -> str:

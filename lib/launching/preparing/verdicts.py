@@ -1,6 +1,6 @@
 """What Kaggle's answers, and the bundle's own content, mean for a plan: a `Check` each.
 
-quota_check(plan, plan, account, count=1)      # fail: "--timeout 11h00m is more than this week's GPU hours: …"
+quota_check(demand, demand, account)      # fail: "--timeout 11h00m is more than this week's GPU hours: …"
 """
 
 from __future__ import annotations
@@ -8,52 +8,54 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lib import files
+from lib.errors import Refused
 from lib.launching import durations
 from lib.launching.kaggle import slots
 from lib.launching.kaggle.account import Account, Quota
 from lib.launching.kaggle.slots import Kind
 from lib.launching.kaggle.sources import PARTS, Source, Standing
 from lib.launching.preparing.checks import UNKNOWN, Check, some
-from lib.launching.preparing.feasible import SESSION_SECONDS
+from lib.launching.preparing.demand import SHORTEST, Demand, whole_minutes
 from lib.launching.preparing.leaks import Leak
 from lib.launching.preparing.plan import Plan
+from lib.launching.session import NoSlot
 
-SHORTEST = 300
-"""Seconds of quota below which no session is worth its start."""
+QUOTA, SLOTS = "quota", "slots"
 
 NOT_ASKED = "not asked: a dry run stays off the network"
 NOT_ANSWERED = "not answered"
 NO_HOURS = "wait for the weekly reset, or run without a GPU: --gpu none --on kaggle"
 
 
-def fitted(plan: Plan, quota: Quota | None) -> Plan:
-    """The plan with its limit lowered to the hours that are left, when none was asked for."""
-    if quota is None or plan.timeout is not None or not SHORTEST <= quota.left < SESSION_SECONDS:
-        return plan
-    return plan.within(_whole_minutes(quota.left))
-
-
-def quota_check(plan: Plan, fits: Plan, found: Account, count: int) -> Check:
-    """Whether the week's hours cover `count` sessions; `fits` is the plan as `fitted` made it."""
+def quota_check(asked: Demand, fits: Demand, found: Account) -> Check:
+    """Whether the week's hours cover the sessions; `fits` is the demand as `fitted` made it."""
     quota = found.quota
-    if not plan.accelerator.is_gpu:
-        return Check("quota", "ok", "a CPU session takes none")
+    if asked.kind == "CPU":
+        return Check(QUOTA, "ok", "a CPU session takes none")
     if quota is None:
-        return Check("quota", UNKNOWN, NOT_ANSWERED)
-    worst = count * fits.limit
+        return Check(QUOTA, UNKNOWN, NOT_ANSWERED)
+    worst = fits.sessions * fits.limit
     left = left_words(quota)
     words = f"{left}; this run takes {durations.spell(worst)} at most"
-    if quota.left < (60 if plan.timeout else SHORTEST):
+    if quota.left < (60 if asked.timeout else SHORTEST):
         reason = f"this week's GPU hours are used up: {left}"
-        return Check("quota", "fail", words, reason, NO_HOURS)
-    if plan.timeout is not None and plan.timeout > quota.left:  # a chain's later sessions may fall into another week
-        most = _whole_minutes(quota.left)
-        reason = f"--timeout {durations.spell(plan.timeout)} is more than this week's GPU hours: {left}"
+        return Check(QUOTA, "fail", words, reason, NO_HOURS)
+    if asked.timeout is not None and asked.timeout > quota.left:  # a chain's later sessions may fall into another week
+        most = whole_minutes(quota.left)
+        reason = f"--timeout {durations.spell(asked.timeout)} is more than this week's GPU hours: {left}"
         fix = f"--timeout {durations.spell(most).removesuffix('00s')}" if most else NO_HOURS
-        return Check("quota", "fail", words, reason, fix)
+        return Check(QUOTA, "fail", words, reason, fix)
     if worst > quota.left:
-        return Check("quota", "warn", words)
-    return Check("quota", "warn" if fits is not plan else "ok", words)
+        return Check(QUOTA, "warn", words)
+    return Check(QUOTA, "warn" if fits is not asked else "ok", words)
+
+
+def refusal(checks: tuple[Check, ...]) -> Refused:
+    """The error of all checks that failed; `NoSlot` when only a slot is missing."""
+    failed = [check for check in checks if check.failed]
+    kind = NoSlot if [check.name for check in failed] == [SLOTS] else Refused
+    fixes = [*(check.fix for check in failed if check.fix), "or push all the same: --force"]
+    return kind("\n       ".join(check.why for check in failed), "; ".join(fixes))
 
 
 def left_words(quota: Quota) -> str:
@@ -65,17 +67,17 @@ def left_words(quota: Quota) -> str:
 def slots_check(kind: Kind, user: str, running: tuple[str, ...] | None, half: bool) -> Check:
     """Whether one more session may run; `half`: some of those running may not be known."""
     if running is None:
-        return Check("slots", UNKNOWN, NOT_ANSWERED)
+        return Check(SLOTS, UNKNOWN, NOT_ANSWERED)
     most = slots.most(kind, user)
     count = f"{'at least ' if half else ''}{len(running)} of {most} {kind} sessions running"
     words = f"{count}: {some((ref.split('/')[-1] for ref in running), 50)}" if running else count
     if len(running) < most:
-        return Check("slots", "ok", words)
+        return Check(SLOTS, "ok", words)
     reason = (
         f"Kaggle runs {most} {kind} sessions of yours at a time, and {len(running)} are running: {some(running, 200)}"
     )
     return Check(
-        "slots", "fail", words, reason, "wait for one to end: --wait-slot, or stop one: python launch.py stop RUN"
+        SLOTS, "fail", words, reason, "wait for one to end: --wait-slot, or stop one: python launch.py stop RUN"
     )
 
 
@@ -130,7 +132,3 @@ def _said(plan: Plan, leak: Leak) -> str:
     """A leak with the name that its file has here, rather than in the bundle."""
     here = {"competition.toml": files.shown(plan.competition_file), "recipe.json": "the recipe (recipe.json)"}
     return str(Leak(here.get(leak.file, leak.file), leak.line, leak.kind))
-
-
-def _whole_minutes(seconds: float) -> int:
-    return int(seconds // 60 * 60)
