@@ -27,7 +27,6 @@ from lightning_fabric import seed_everything
 from torch.utils.data import DataLoader
 
 from lib import files
-from lib.brought import brought_weights
 from lib.competitions import Pair, find_pairs
 from lib.data.checks import check
 from lib.data.datasets import EpochShare, ImageShare, TrainingCrops, WholeImages, as_it_is
@@ -38,6 +37,7 @@ from lib.folders import Folders
 from lib.inference import restore
 from lib.inference.predict import predict
 from lib.models import build, checkpoint
+from lib.models.brought import brought_weights
 from lib.rasters import encode_png, read_image, read_labels
 from lib.reporting.overlays import overlay
 from lib.training import devices, ranks, resume, state

@@ -1,7 +1,7 @@
 """Finds the outputs of the session that this one goes on from.
 
-The bundle names its kernel as owner/slug (`SWATH_RESUMES`), and Kaggle mounts that kernel's outputs: today under
-`input/notebooks/<owner>/<slug>`, before under `input/<slug>`. Both are tried, then data sets, then a bounded search:
+The bundle names its kernel as owner/slug (`SWATH_RESUMES`), and Kaggle mounts that kernel's outputs, or a data set with
+them:
 
     outputs = predecessor(folders)       # None for a fresh start
 """
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib import files
-from lib.data.roots import DEPTH, below, top
 from lib.errors import DataError, Failed, UsageError
 from lib.folders import Folders
+from lib.mounts import below, mounted, places
 from lib.training.state import STATE
 
 SUMMARY = "summary.json"
@@ -32,25 +32,19 @@ def predecessor(folders: Folders) -> Path | None:
         if (folder / STATE).is_file():
             _must_be_unfinished(folder, folders.resumes)
             return folder
-    for folder in _named(folders.inputs, folders.resumes):
+    for folder in places(folders.inputs, "notebooks", folders.resumes):
         _must_be_unfinished(folder, folders.resumes)
     raise DataError(
-        f"this session goes on from {folders.resumes}, and no {STATE} is under {folders.inputs}; mounted are:\n"
-        + "\n".join(f"    {line}" for line in top(folders.inputs)),
+        f"this session goes on from {folders.resumes}, and no {STATE} is under {folders.inputs}; "
+        + mounted(folders.inputs),
         f"only a version that is COMPLETE is mounted with its outputs: see https://www.kaggle.com/code/{folders.resumes}",
     )
 
 
-def _named(inputs: Path, resumes: str) -> Iterator[Path]:
-    owner, slug = resumes.split("/")
-    yield inputs / "notebooks" / owner / slug
-    yield inputs / slug
-
-
 def _places(inputs: Path, resumes: str) -> Iterator[Path]:
-    yield from _named(inputs, resumes)
+    yield from places(inputs, "notebooks", resumes)
     yield from sorted((inputs / "datasets").glob("*/*"))
-    yield from below(inputs, DEPTH)
+    yield from below(inputs)
 
 
 def _must_be_unfinished(folder: Path, resumes: str) -> None:

@@ -4,7 +4,7 @@ They are the encoder's pretrained weights where the session has no internet, and
 
     plan = attach(plan)      # plan.weights = {"dataset": "me/swath-weights-resnet34-1a2b3c4d", "file": …, "sha256": …}
 
-In the session, `lib.brought` finds them below /kaggle/input.
+In the session, `lib.models.brought` finds them below /kaggle/input.
 """
 
 from __future__ import annotations

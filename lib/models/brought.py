@@ -14,9 +14,7 @@ from pathlib import Path
 
 from lib import files
 from lib.errors import DataError
-
-DEPTH = 5
-"""How many folders deep a search goes: datasets/<owner>/<slug>/<file> and one more."""
+from lib.mounts import below, mounted, places
 
 VARIABLE = "SWATH_WEIGHTS"
 
@@ -24,19 +22,15 @@ VARIABLE = "SWATH_WEIGHTS"
 def brought_weights(inputs: Path) -> Path | None:
     """The weights that came with the run; None when it brought none.
 
-    Kaggle mounts a data set at `datasets/<owner>/<slug>` or at `<slug>`; both are tried, then a search. Raises
-    `DataError` when the file is not there, or is not the one that was sent.
+    Raises `DataError` when the file is not there, or is not the one that was sent.
     """
     if not os.environ.get(VARIABLE):
         return None
     asked = json.loads(os.environ[VARIABLE])
     found = next((path for path in _places(inputs, asked["dataset"], asked["file"]) if path.is_file()), None)
     if found is None:
-        there = [path for pattern in ("*", "*/*", "*/*/*") for path in inputs.glob(pattern)]
-        mounted = [path.relative_to(inputs).as_posix() for path in there] or ["nothing"]
         raise DataError(
-            f"the weights {asked['file']} of the data set {asked['dataset']} are not mounted under {inputs}; there is: "
-            + ", ".join(mounted[:20]),
+            f"the weights {asked['file']} of the data set {asked['dataset']} are not under {inputs}; {mounted(inputs)}",
             f"look whether it is READY: https://www.kaggle.com/datasets/{asked['dataset']}, then launch again",
         )
     if files.sha256(found) != asked["sha256"]:
@@ -49,7 +43,5 @@ def brought_weights(inputs: Path) -> Path | None:
 
 def _places(inputs: Path, dataset: str, name: str) -> Iterator[Path]:
     slug = dataset.split("/")[1]
-    yield inputs / "datasets" / dataset / name
-    yield inputs / slug / name
-    for depth in range(DEPTH):
-        yield from inputs.glob("/".join(["*"] * depth + [slug, name]))
+    yield from (folder / name for folder in places(inputs, "datasets", dataset))
+    yield from (folder / name for folder in below(inputs) if folder.name == slug)
