@@ -19,6 +19,7 @@ from lib import files
 from lib.competitions import load
 from lib.data import sample
 from tests.loopback import KaggleServer
+from tests.loopback.colab import Colab
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -178,3 +179,23 @@ def server(tmp_path, cache) -> Iterator[KaggleServer]:
 def on_kaggle(server, tmp_path, cache) -> Program:
     """A program whose client speaks to `server`."""
     return program_in(tmp_path, cache, **server.client_env(tmp_path / "home"), SWATH_POLL_SECONDS="0.2")
+
+
+@pytest.fixture
+def colab(tmp_path) -> Colab:
+    """A Colab of one's own, and its command's stand-in."""
+    return Colab(tmp_path / "colab")
+
+
+@pytest.fixture
+def small_dubai(tmp_path) -> tuple[Path, set[str]]:
+    """A data root of two pairs, one of them a link, and what a training run needs of it."""
+    root, needed = tmp_path / "land", set()
+    for name in ("images/a.jpg", "masks/a.png", "images/b.jpg", "masks/b.png"):
+        path = root / "Semantic segmentation dataset" / "Tile 1" / name
+        files.write(path, f"bytes {name[-5:]}")
+        needed.add(path.relative_to(root).as_posix())
+    path.rename(tmp_path / "elsewhere.png")
+    path.symlink_to(tmp_path / "elsewhere.png")
+    files.write(root / "classes.json", "not asked for")
+    return root, needed
