@@ -153,7 +153,7 @@ def _worded(what: str, found: credentials.Source | None = None) -> Iterator[None
 def _from_answer(what: str, error: Any, found: credentials.Source | None) -> SwathError:
     answer = error.response
     code = answer.status_code if answer is not None else 0
-    words = server_words(answer) or _short(error)
+    words = server_words(answer) or getattr(answer, "reason", "") or _short(error)
     if code == 401:
         place = f" from {found.name}" if found else ""
         return Refused(
