@@ -1,6 +1,7 @@
 """A chain's later sessions, and a sweep's later trials, are asked for as the first one was."""
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -93,6 +94,28 @@ def test_a_chain_ends_with_what_is_trained_when_the_week_runs_out(server, on_kag
     assert "GPU hours are used up" in said
     assert "What is trained so far is home" in said
     assert server.count("SaveKernel") == 1, "nothing is pushed to learn it"
+
+
+def test_ctrl_c_while_a_chain_waits_for_a_slot_says_how_to_go_on(server, on_kaggle):
+    server.env["QUICK_KERNEL_SECONDS"] = "1"
+    with on_kaggle.start(*PUSH, "--chain", 2) as launcher:
+        wait_for(lambda: server.kernels)
+        busy(server, "at-dawn")
+        server.kernels[next(iter(server.kernels))].latest.wait()
+        busy(server, "at-noon")
+        next(line for line in launcher.stderr if line.startswith("waiting: 2 of 2 GPU sessions"))
+        launcher.send_signal(signal.SIGINT)
+        said = launcher.stderr.read()
+    (run,) = on_kaggle.runs.glob("2*")
+    assert launcher.returncode == 130, said
+    assert f"it goes on with\n  python launch.py --resume {run.name}\n" in said
+    assert (server.count("SaveKernel"), len(files.read_json(run / "run.json")["attempts"])) == (1, 1)
+
+
+def test_force_is_for_every_session(server, on_kaggle):
+    server.gpu_hours_left = 2
+    run = on_kaggle.json(*PUSH, "--chain", 3, "--timeout", "5h", "--force")
+    assert [attempt["timeout"] for attempt in run["attempts"]] == [5 * 3600] * 3
 
 
 def test_a_source_that_is_gone_is_found_before_the_next_session(server, on_kaggle, tmp_path):

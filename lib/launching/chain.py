@@ -31,13 +31,13 @@ STATE_WORDS = "swath state"
 """What the title of a data set with a run's state begins with."""
 
 
-def finish_all(run: Run, sessions: int) -> Outcome:
-    """Follow a run through up to `sessions` sessions in all, until its epochs are done."""
+def finish_all(run: Run, sessions: int, force: bool = False) -> Outcome:
+    """Follow a run through up to `sessions` sessions in all, until its epochs are done; `force` is for each of them."""
     outcome = flow.finish(run)
     while goes_on(outcome, sessions):
         talk(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1} of {sessions}")
         try:
-            start_next(run, admit_next(run, patience=PATIENCE))
+            start_next(run, admit_next(run, force=force, patience=PATIENCE))
         except Refused as error:
             reason = f"{error.reason}. What is trained so far is home"
             raise Failed(reason, f"later: python launch.py --resume {run.id}") from None

@@ -45,10 +45,10 @@ def start(plan: Plan, force: bool, wait_slot: bool, detach: bool, as_json: bool)
 
     plan = preflight.clear(plan, force, wait_slot)
     run = starting.prepare(plan)
-    watch(run, lambda: starting.push(run, wait_slot), plan.sessions, detach, as_json)
+    watch(run, lambda: starting.push(run, wait_slot), plan.sessions, force, detach, as_json)
 
 
-def watch(run: Run, push: Callable[[], None], sessions: int, detach: bool, as_json: bool) -> None:
+def watch(run: Run, push: Callable[[], None], sessions: int, force: bool, detach: bool, as_json: bool) -> None:
     """Push a session and follow the run to its end, unless it is to be left alone."""
     from lib.launching import report
 
@@ -59,7 +59,7 @@ def watch(run: Run, push: Callable[[], None], sessions: int, detach: bool, as_js
         if not detach:
             from lib.launching import chain  # behind the push, which need not wait for its imports
 
-            outcome = chain.finish_all(run, sessions)
+            outcome = chain.finish_all(run, sessions, force)
     if outcome is None:
         say(run.read(), as_json, [run.id])
         return report.show_commands(run)
@@ -79,7 +79,7 @@ def go_on(name: str, more: int, timeout: str | None, force: bool, wait_slot: boo
         raise
     told = chain.admit_next(run, seconds, force, wait_slot, more)
     sessions = len(run.read()["attempts"]) + more
-    watch(run, lambda: chain.start_next(run, told, seconds, wait_slot), sessions, detach, as_json)
+    watch(run, lambda: chain.start_next(run, told, seconds, wait_slot), sessions, force, detach, as_json)
 
 
 def try_all(request: Request, file: Path, retry: bool, dry: bool, as_json: bool) -> None:

@@ -49,7 +49,10 @@ def show_left(run: Run) -> None:
     content = run.read()
     pushed = content["attempts"][-1]["version"] is not None
     if Status(content["status"]).over:
-        if pushed:
+        if run.unfinished:
+            talk(f"\nrun {run.id}: {run.unfinished}; it goes on with")
+            talk(f"  python launch.py --resume {run.id}")
+        elif pushed:
             talk(f"\nrun {run.id} is over ({content['status']}); bring home what it left with")
             talk(f"  python launch.py fetch {run.id}")
         return

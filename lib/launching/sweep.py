@@ -94,7 +94,7 @@ class Sweep:
                 while any(row["state"] in (WAITING, RUNNING) for row in self.rows()):
                     for number, row in enumerate(self.rows()):
                         if row["state"] == RUNNING:
-                            self._look(number, row, tell)
+                            self._look(number, row, tell, force)
                     full = self._fill(tell, force)
                     if full and full != said:
                         tell(f"waiting: {full}")
@@ -156,7 +156,7 @@ class Sweep:
             self.set(number, run=None, state=WAITING)
             raise
 
-    def _look(self, number: int, row: dict[str, Any], tell: Tell) -> None:
+    def _look(self, number: int, row: dict[str, Any], tell: Tell, force: bool) -> None:
         """Ask how a running trial stands; one that is over comes home, or goes on with its next session."""
         run, plan = self._run(row), self.plans[number]
         try:
@@ -166,7 +166,7 @@ class Sweep:
                 return None
             outcome = flow.bring_home(run)
             if chain.goes_on(outcome, plan.sessions):
-                told = chain.admit_next(run, wait_slot=False, shows=False)
+                told = chain.admit_next(run, force=force, wait_slot=False, shows=False)
                 tell(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1}")
                 return chain.start_next(run, told, wait_slot=False)
         except (LostConnection, NoSlot):
