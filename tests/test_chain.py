@@ -1,13 +1,12 @@
 """Runs that are longer than a session: the next one goes on from what the last one left, pushed once each."""
 
 import ast
-import signal
 
 import pytest
 from slugify import slugify
 
 from lib import files
-from tests.conftest import ON_T4, WITHOUT_GPU, wait_for
+from tests.conftest import ON_T4, WITHOUT_GPU, interrupt, wait_for
 from tests.loopback import Refuse, Reset
 from tests.loopback.quick_kernel import quick_python
 
@@ -128,8 +127,7 @@ def test_ctrl_c_in_the_second_session(server, on_kaggle):
     server.env |= {"QUICK_KERNEL_SESSIONS": "2", "QUICK_KERNEL_SECONDS": "3"}
     launcher = on_kaggle.start(*ON_T4, *WITHOUT_GPU, "--chain", 2)
     wait_for(lambda: len(server.kernels) == 2 and list(server.kernels.values())[1].latest.records)
-    launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=30)
+    said = interrupt(launcher)
     assert launcher.returncode == 130
     assert "goes on without this terminal" in said
     assert list(server.kernels.values())[1].latest.wait() == "COMPLETE"

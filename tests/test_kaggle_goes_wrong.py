@@ -1,11 +1,9 @@
 """What runs on, and what is left on disk: a push refused, an answer lost, a launcher killed, a run stopped."""
 
-import signal
-
 import pytest
 
 from lib import files
-from tests.conftest import ON_T4, WITHOUT_GPU, only, wait_for
+from tests.conftest import ON_T4, WITHOUT_GPU, interrupt, only, wait_for
 from tests.loopback import EMPTY, HtmlPage, Refuse, Replace, Reset, Slow
 from tests.loopback.quick_kernel import quick_python
 
@@ -147,8 +145,7 @@ def test_ctrl_c_while_it_pushes_says_how_to_find_what_may_have_started(server, o
     server.faults.add("SaveKernel", Slow(1.5))
     launcher = on_kaggle.start(*ON_T4, *WITHOUT_GPU)
     wait_for(lambda: server.count("SaveKernel"))
-    launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=30)
+    said = interrupt(launcher)
     assert launcher.returncode == 130
     (run,) = on_kaggle.runs.glob("2*")
     assert f"python launch.py status {run.name}" in said
@@ -175,8 +172,7 @@ def test_ctrl_c_leaves_the_run_running(server, on_kaggle):
     launcher = on_kaggle.start(*ON_T4, *WITHOUT_GPU)
     version = wait_for(lambda: server.kernels and only(server.kernels).latest)
     wait_for(lambda: version.records)
-    launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=30)
+    said = interrupt(launcher)
     assert launcher.returncode == 130
     assert "goes on without this terminal" in said
     assert "python launch.py fetch" in said

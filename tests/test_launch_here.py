@@ -1,12 +1,11 @@
 """`python launch.py` on this machine when it does not go as planned: killed launchers, stops, weights that run away."""
 
 import os
-import signal
 
 import pytest
 
 from lib import files
-from tests.conftest import TINY, wait_for
+from tests.conftest import TINY, interrupt, wait_for
 
 LONG = ("launch.py", *TINY, "--set", "train.epochs=500")
 
@@ -59,8 +58,7 @@ def test_weights_that_are_numbers_no_more_end_the_training(program):
 def test_ctrl_c_says_how_to_go_on(program):
     launcher = program.start(*LONG)
     wait_for(lambda: list(program.runs.glob("*/session/lock")))
-    launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=60)
+    said = interrupt(launcher)
     (run,) = program.runs.glob("2*")
     assert launcher.returncode == 130
     assert f"python launch.py logs {run.name} -f" in said

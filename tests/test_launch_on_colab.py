@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib import files
-from tests.conftest import Program, program_in, wait_for
+from tests.conftest import Program, interrupt, program_in, wait_for
 from tests.loopback.colab import Colab
 
 ON_COLAB = ("launch.py", "--on", "colab", "--gpu", "t4", "-c", "sample")
@@ -188,8 +188,7 @@ def test_an_allocation_that_broke_off_is_told_and_nothing_that_may_be_anothers_i
 def test_ctrl_c_leaves_the_run_running_and_another_terminal_stops_it(colab, on_colab):
     launcher = on_colab.start(*ON_COLAB, QUICK_KERNEL_SECONDS="600")
     wait_for(lambda: (found := list(on_colab.runs.glob("*/log.txt*"))) and "@progress" in found[0].read_text())
-    launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=60)
+    said = interrupt(launcher)
     run = run_of(on_colab)
     assert launcher.returncode == 130
     assert f"python launch.py stop {run.name}" in said

@@ -2,14 +2,13 @@
 
 import json
 import re
-import signal
 from pathlib import Path
 
 import pytest
 
 from lib import files
 from lib.competitions import load
-from tests.conftest import ON_T4, WITHOUT_GPU, only, wait_for
+from tests.conftest import ON_T4, WITHOUT_GPU, interrupt, only, wait_for
 from tests.loopback import EMPTY, Competition, HtmlPage, Refuse, Replace
 from tests.loopback.quick_kernel import quick_python
 
@@ -135,8 +134,7 @@ def test_what_kaggle_counts_otherwise_is_waited_for_too_and_remembered(server, o
     launcher = on_kaggle.start(*PUSH, "--wait-slot", SWATH_POLL_SECONDS="600")
     said = next(line for line in launcher.stderr if line.startswith("waiting: "))
     assert "Maximum batch GPU session count of 1 reached." in said
-    launcher.send_signal(signal.SIGINT)
-    launcher.communicate(timeout=60)
+    interrupt(launcher)
     assert launcher.returncode == 130
     assert not list(on_kaggle.runs.glob("*")), "Ctrl-C while waiting leaves nothing"
     pushes = server.count("SaveKernel")
@@ -183,8 +181,7 @@ def test_ctrl_c_while_waiting_leaves_nothing(server, on_kaggle, own, what):
         busy(server, "at-dawn", "at-noon")
     launcher = on_kaggle.start(*words)
     wait_for(lambda: server.count("ListKernels") > 1)  # asked again: it has begun to wait
-    launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=60)
+    said = interrupt(launcher)
     assert launcher.returncode == 130
     assert "Traceback" not in said
     assert nothing_was_started(server, on_kaggle)

@@ -1,12 +1,10 @@
 """Private data sets through the official client: made once whatever breaks, resumed, waited for until READY."""
 
-import signal
-
 import pytest
 
 from lib import files
 from lib.launching.kaggle.dataset_content import Content
-from tests.conftest import wait_for
+from tests.conftest import interrupt, wait_for
 from tests.loopback import CutUpload, HtmlPage, Refuse, Reset, Slow
 
 SIZE = 300_000
@@ -136,8 +134,7 @@ def test_a_full_account_is_told_in_kaggles_words(server, ensure):
 
 
 def interrupted(process):
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    said = interrupt(process)
     assert process.returncode == 130, said
     assert "the same command goes on from there" in said
     assert "Traceback" not in said

@@ -69,9 +69,8 @@ def admit(
     survey = _until_reached(lambda: _survey(demand), patience, poll, sleep)
     show(survey.demand, survey.checks, survey.account.owner)
     if force:
-        failed = [check.name for check in survey.checks if check.failed]
-        if failed:
-            talk(f"forced: {', '.join(failed)} would have refused this push")
+        if said := verdicts.forced(survey.checks):
+            talk(said)
         return survey.demand.limit
     limit, said = survey.demand.limit, ""
     while waits := _waits(survey, wait_slot):

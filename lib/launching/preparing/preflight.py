@@ -50,6 +50,8 @@ def clear(plan: Plan, force: bool = False, wait_slot: bool = False, shows: bool 
     if not force and any(check.failed for check in here):
         plan_report.show_card(plan, here)
         raise verdicts.refusal(here)
+    if said := verdicts.forced(here[:1]):  # the secrets; what else stands in the way, Kaggle is asked about
+        talk(said)
     if plan.place == "colab":
         from lib.launching.colab.command import ColabCommand  # behind the usual push, which is to Kaggle
 

@@ -58,6 +58,12 @@ def refusal(checks: tuple[Check, ...]) -> Refused:
     return kind("\n       ".join(check.why for check in failed), "; ".join(fixes))
 
 
+def forced(checks: tuple[Check, ...]) -> str:
+    """What `--force` overrides of them, in words; "" when they all let the push through."""
+    failed = [check.name for check in checks if check.failed]
+    return f"forced: {', '.join(failed)} would have refused this push" if failed else ""
+
+
 def left_words(quota: Quota) -> str:
     """How much of the week's hours is left, and until when."""
     until = f" until {quota.refresh:%a %d %b %H:%M} UTC" if quota.refresh else ""
