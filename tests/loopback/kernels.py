@@ -80,14 +80,14 @@ class KernelsService:
         if kernel is None:
             self._ids += 1
             kernel = Kernel(self._ids, slug, title)
-        self.server.kernels.pop(kernel.slug, None)
-        kernel.slug, kernel.title = slug, title
-        self.server.kernels[slug] = kernel
-        kernel.versions.append(version)
         lay_out(folder, sources.mounts)
         (folder / "src" / "script.py").write_text(version.text, encoding="utf-8", newline="")
         if runs:
             version.start(self._machine(folder.parent / "home"))
+        kernel.versions.append(version)  # once it has begun: whoever sees it may wait for it
+        self.server.kernels.pop(kernel.slug, None)
+        kernel.slug, kernel.title = slug, title
+        self.server.kernels[slug] = kernel
         tags = [tag for tag in request.get("categoryIds", []) if tag not in self.server.tags]
         name = f"{self.server.owner}/{slug}"
         place = {"ref": f"{name} v{number}", "url": f"https://www.kaggle.com/code/{name}"}
