@@ -23,7 +23,7 @@ from lib.launching import chain, flow, starting, trials
 from lib.launching.attempts import was_pushed
 from lib.launching.kaggle import slots
 from lib.launching.kaggle.session import KaggleSession
-from lib.launching.polling import POLL_SECONDS
+from lib.launching.polling import PATIENCE, POLL_SECONDS
 from lib.launching.preparing import preflight
 from lib.launching.preparing.plan import Plan, Request, make_plan
 from lib.launching.preparing.rehearsal import rehearse_model
@@ -140,7 +140,8 @@ class Sweep:
         """Push a trial, after everything that can be asked; the card is the first one's, the others differ in a row."""
         plan, is_first = self.plans[number], not any(row["run"] for row in self.rows())
         waits = is_first and plan.place == "kaggle"  # later there are trials to look after
-        run = starting.prepare(preflight.clear(plan, force, waits, shows=is_first))
+        patience = 1 if is_first else PATIENCE
+        run = starting.prepare(preflight.clear(plan, force, waits, patience, shows=is_first))
         self.set(number, run=run.id, state=RUNNING)  # before the push: whoever finds it can ask for the kernel
         tell(f"{run.id}: {self.rows()[number]['trial']}")
         try:
@@ -166,7 +167,7 @@ class Sweep:
                 return None
             outcome = flow.bring_home(run)
             if chain.goes_on(outcome, plan.sessions):
-                told = chain.admit_next(run, force=force, wait_slot=False, shows=False)
+                told = chain.admit_next(run, force=force, wait_slot=False, patience=PATIENCE, shows=False)
                 tell(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1}")
                 return chain.start_next(run, told, wait_slot=False)
         except (LostConnection, NoSlot):
