@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -133,13 +134,14 @@ def test_a_source_that_is_gone_is_found_before_the_next_session(server, on_kaggl
 
 ADMIT = """
 from lib.launching.kaggle.client import connect
+from lib.launching.offline import sit_out
 from lib.launching.preparing.admission import admit
 from lib.launching.preparing.demand import Demand
 
 connect()
 print("signed in", flush=True)
 input()
-print(admit(Demand("GPU", {}, None, 43200), lambda *found: None, patience=1000))
+print(sit_out(lambda: admit(Demand("GPU", {}, None, 43200), lambda *found: None)))
 """
 
 
@@ -199,6 +201,18 @@ def test_sessions_from_elsewhere_are_waited_for_with_a_word(server, on_kaggle, s
         reader.join()
     assert driver.returncode == 0, "".join(said)
     assert server.count("SaveKernel") == 3
+
+
+def test_a_network_that_is_gone_for_a_while_ends_no_sweep_and_doubles_no_trial(server, on_kaggle, sweep):
+    server.env["QUICK_KERNEL_SECONDS"] = "1"
+    with on_kaggle.start(*sweep) as driver:
+        wait_for(lambda: server.kernels)
+        with server.away():
+            time.sleep(2)
+        out, said = driver.communicate(timeout=60)
+    assert driver.returncode == 0, said
+    assert out.count(" complete ") == 3
+    assert [len(kernel.versions) for kernel in server.kernels.values()] == [1, 1, 1]
 
 
 def test_a_dry_sweep_shows_its_trials_and_the_first_ones_card(server, on_kaggle, sweep):

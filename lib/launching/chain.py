@@ -16,7 +16,7 @@ from lib.launching.attempts import latest, was_pushed
 from lib.launching.flow import Outcome
 from lib.launching.following.follow import look
 from lib.launching.kaggle import datasets
-from lib.launching.polling import PATIENCE
+from lib.launching.offline import sit_out
 from lib.launching.preparing import plan_report
 from lib.launching.preparing.admission import admit
 from lib.launching.preparing.bundle import next_session
@@ -37,7 +37,7 @@ def finish_all(run: Run, sessions: int, force: bool = False) -> Outcome:
     while goes_on(outcome, sessions):
         talk(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1} of {sessions}")
         try:
-            start_next(run, admit_next(run, force=force, patience=PATIENCE))
+            sit_out(lambda: start_next(run, admit_next(run, force=force)))
         except Refused as error:
             reason = f"{error.reason}. What is trained so far is home"
             raise Failed(reason, f"later: python launch.py --resume {run.id}") from None
@@ -74,14 +74,13 @@ def admit_next(
     force: bool = False,
     wait_slot: bool = True,
     sessions: int = 1,
-    patience: int = 1,
     shows: bool = True,
 ) -> int | None:
     """Ask Kaggle whether the run's next session may start, as before its first.
 
     Returns the seconds that its place is to be told: what was asked, now or when the run began, else what the week's
-    hours leave; None for the place's own. `Refused`, and the run is as it was, when it may not. `force`, `wait_slot`
-    and `patience` are as for `admit`.
+    hours leave; None for the place's own. `Refused`, and the run is as it was, when it may not. `force` and
+    `wait_slot` are as for `admit`.
     """
     content = run.read()
     timeout = timeout or content["timeout"]
@@ -97,7 +96,7 @@ def admit_next(
         if shows:
             plan_report.show_next(f"{owner}/{slug}", fits, checks)
 
-    limit = admit(demand, show, force, wait_slot, patience)
+    limit = admit(demand, show, force, wait_slot)
     return limit if limit != demand.limit else timeout
 
 

@@ -82,6 +82,10 @@ class NoSlot(Refused):
     """As many sessions run as the place allows at a time; nothing was started."""
 
 
+class Offline(Refused):
+    """The place was not reached, so nothing was started; later it may be."""
+
+
 class Unanswered(LostConnection):
     """No answer came in time; the other side may still be at work."""
 

@@ -23,12 +23,12 @@ from lib.launching import chain, flow, starting, trials
 from lib.launching.attempts import was_pushed
 from lib.launching.kaggle import slots
 from lib.launching.kaggle.session import KaggleSession
-from lib.launching.polling import PATIENCE, POLL_SECONDS
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.preparing import preflight
 from lib.launching.preparing.plan import Plan, Request, make_plan
 from lib.launching.preparing.rehearsal import rehearse_model
 from lib.launching.runs import Run
-from lib.launching.session import LostConnection, NoSlot, Status
+from lib.launching.session import LostConnection, NoSlot, Offline, Status
 
 HERE_SECONDS = 0.5
 """Between looks at a session on this machine."""
@@ -83,8 +83,9 @@ class Sweep:
     ) -> None:
         """Start and watch trials until all have ended; with `retry`, those that failed are started once more.
 
-        What can be known before a push is asked before each, as for a single run; `force` overrides it. Raises
-        `Refused` when a trial is refused for another reason than a full house; what runs goes on.
+        What can be known before a push is asked before each, as for a single run; `force` overrides it. A full house
+        and a network that is gone are waited out; a trial that is refused otherwise raises `Refused`, and what runs
+        goes on.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -116,7 +117,7 @@ class Sweep:
                 self.set(number, run=None, state=WAITING, value=None)
 
     def _fill(self, tell: Tell, force: bool) -> str:
-        """Start waiting trials while there is room; says who else takes it, where it is not this sweep's own."""
+        """Start waiting trials while there is room; says what stands in the way, where it is not this sweep's own."""
         room = self._slots()
         for number, row in enumerate(self.rows()):
             if row["state"] != WAITING:
@@ -127,6 +128,10 @@ class Sweep:
                 self._start(number, tell, force)
             except NoSlot as full:
                 return full.reason
+            except Offline as error:
+                if not any(row["run"] for row in self.rows()):
+                    raise
+                return error.reason
         return ""
 
     def _slots(self) -> int:
@@ -140,8 +145,7 @@ class Sweep:
         """Push a trial, after everything that can be asked; the card is the first one's, the others differ in a row."""
         plan, is_first = self.plans[number], not any(row["run"] for row in self.rows())
         waits = is_first and plan.place == "kaggle"  # later there are trials to look after
-        patience = 1 if is_first else PATIENCE
-        run = starting.prepare(preflight.clear(plan, force, waits, patience, shows=is_first))
+        run = starting.prepare(preflight.clear(plan, force, waits, shows=is_first))
         self.set(number, run=run.id, state=RUNNING)  # before the push: whoever finds it can ask for the kernel
         tell(f"{run.id}: {self.rows()[number]['trial']}")
         try:
@@ -167,10 +171,10 @@ class Sweep:
                 return None
             outcome = flow.bring_home(run)
             if chain.goes_on(outcome, plan.sessions):
-                told = chain.admit_next(run, force=force, wait_slot=False, patience=PATIENCE, shows=False)
+                told = chain.admit_next(run, force=force, wait_slot=False, shows=False)
                 tell(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1}")
                 return chain.start_next(run, told, wait_slot=False)
-        except (LostConnection, NoSlot):
+        except (LostConnection, NoSlot, Offline):
             return None
         except Failed as error:
             tell(f"{run.id}: {error.reason}")

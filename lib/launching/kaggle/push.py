@@ -18,7 +18,7 @@ from lib.errors import Failed, Refused, SwathError
 from lib.launching.kaggle import slots
 from lib.launching.kaggle.client import translated
 from lib.launching.polling import POLL_SECONDS
-from lib.launching.session import Busy, KernelRef, LostConnection, NoSlot, Unanswered, Unreachable
+from lib.launching.session import Busy, KernelRef, LostConnection, NoSlot, Offline, Unanswered, Unreachable
 
 if TYPE_CHECKING:
     from lib.launching.kaggle.session import KaggleSession
@@ -70,7 +70,7 @@ def _push(session: KaggleSession, folder: Path, timeout: int | None, slug: str, 
         with translated("the push"):
             answer = session.api.kernels_push(str(folder), timeout=timeout)
     except Unreachable as error:
-        raise Refused(error.reason, error.hint) from None
+        raise Offline(error.reason, error.hint) from None
     except LostConnection as error:
         return _recorded(session, slug, error)
     except Failed as error:

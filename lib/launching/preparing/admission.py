@@ -12,17 +12,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from lib.errors import Refused
 from lib.launching import durations
 from lib.launching.kaggle import account
 from lib.launching.kaggle.account import Account
 from lib.launching.kaggle.client import connect, owner
 from lib.launching.kaggle.sources import Source, Standing, sources
-from lib.launching.polling import PATIENCE, POLL_SECONDS
+from lib.launching.offline import sit_out
+from lib.launching.polling import POLL_SECONDS
 from lib.launching.preparing import verdicts
 from lib.launching.preparing.checks import Check
 from lib.launching.preparing.demand import Demand, fitted
-from lib.launching.session import Unreachable
+from lib.launching.session import Offline, Unreachable
 from lib.launching.terminal import talk
 
 Show = Callable[[Demand, tuple[Check, ...], str], None]
@@ -56,17 +56,15 @@ def admit(
     show: Show,
     force: bool = False,
     wait_slot: bool = False,
-    patience: int = 1,
     poll: float = POLL_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
     """Show what Kaggle says, wait for what can be waited for, and return the session's limit in seconds.
 
     Without a `--timeout` it is lowered to the hours that are left. Raises `Refused` for everything that would fail on
-    Kaggle, unless `force`; `NoSlot` when only a slot is missing. `patience`: how often Kaggle may be out of reach
-    before the first answer comes.
+    Kaggle, unless `force`: `NoSlot` when only a slot is missing, `Offline` when Kaggle is out of reach.
     """
-    survey = _until_reached(lambda: _survey(demand), patience, poll, sleep)
+    survey = _survey(demand)
     show(survey.demand, survey.checks, survey.account.owner)
     if force:
         if said := verdicts.forced(survey.checks):
@@ -78,24 +76,10 @@ def admit(
             talk(f"waiting: {waits} (Ctrl-C ends it; nothing was started)")
             said = waits
         sleep(poll)
-        survey = _until_reached(lambda before=survey: _survey(demand, before), PATIENCE, poll, sleep)
+        survey = sit_out(lambda before=survey: _survey(demand, before), poll, sleep)
     if survey.demand.limit != limit:
         talk(f"time limit now: {durations.spell(survey.demand.limit)}, because {survey.quota.words}")
     return survey.demand.limit
-
-
-def _until_reached(ask: Callable[[], Survey], patience: int, poll: float, sleep: Callable[[float], None]) -> Survey:
-    """An answer from Kaggle, which may be out of reach for `patience` questions less one."""
-    for number in range(1, patience + 1):
-        try:
-            return ask()
-        except Unreachable as error:
-            if number == patience:
-                raise Refused(error.reason, error.hint) from None
-            if number == 1:
-                talk(f"waiting: {error.reason} (Ctrl-C ends it; nothing was started)")
-        sleep(poll)
-    raise AssertionError
 
 
 def _waits(survey: Survey, wait_slot: bool) -> str:
@@ -113,7 +97,10 @@ def _survey(demand: Demand, before: Survey | None = None) -> Survey:
     api = connect()
     listed = sources(demand.metadata)
     named = [source for source in listed if source.is_named_well]
-    found = account.ask(api, owner(api), demand.kind, {str(source): source.question for source in named})
+    try:
+        found = account.ask(api, owner(api), demand.kind, {str(source): source.question for source in named})
+    except Unreachable as error:
+        raise Offline(error.reason, error.hint) from None
     standings = {source: source.standing(found.answers[str(source)]) for source in named}
     if before:
         for source in before.unready:

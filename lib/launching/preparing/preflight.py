@@ -34,11 +34,11 @@ def offline(plan: Plan) -> tuple[Check, ...]:
     return (verdicts.leaks_check(plan), names, *unasked)
 
 
-def clear(plan: Plan, force: bool = False, wait_slot: bool = False, patience: int = 1, shows: bool = True) -> Plan:
+def clear(plan: Plan, force: bool = False, wait_slot: bool = False, shows: bool = True) -> Plan:
     """Show the card of a plan, wait for what can be waited for, and return the plan to push.
 
     Without a `--timeout` the limit is lowered to the hours that are left. Raises `Refused` for everything that would
-    fail where it is to run, unless `force`. `patience`: as for `admit`. `shows`: False where the card was seen before.
+    fail where it is to run, unless `force`. `shows`: False where the card was seen before.
     """
     if plan.place == "local":
         if wait_slot:
@@ -69,4 +69,4 @@ def clear(plan: Plan, force: bool = False, wait_slot: bool = False, patience: in
 
     kind = "GPU" if plan.accelerator.is_gpu else "CPU"
     demand = Demand(kind, plan.metadata, plan.timeout, plan.limit, plan.sessions)
-    return plan.within(admit(demand, show, force, wait_slot, patience))
+    return plan.within(admit(demand, show, force, wait_slot))
