@@ -68,6 +68,25 @@ def test_it_is_small_and_its_head_can_be_read(packed):
     assert text.index("def main") < text.index('PAYLOAD = """')
 
 
+OLDER = """
+import runpy, sys, tarfile
+
+extract = tarfile.TarFile.extractall
+tarfile.TarFile.extractall = lambda tar, path: extract(tar, path)
+if hasattr(tarfile, "data_filter"):
+    del tarfile.data_filter
+sys.argv = ["kernel.py", "unpack", "inside"]
+runpy.run_path("kernel.py", run_name="__main__")
+"""
+
+
+def test_it_unpacks_under_a_python_that_has_no_filters_for_archives(packed, tmp_path):
+    """Debian's 3.11.2 is one."""
+    (tmp_path / "kernel.py").write_bytes(packed.source)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", OLDER], cwd=tmp_path, check=True)
+    assert (tmp_path / "inside" / "kernels" / "train.py").is_file()
+
+
 def test_what_is_inside(packed, unpacked):
     inside = {path.relative_to(unpacked).as_posix(): path for path in unpacked.rglob("*") if path.is_file()}
     assert {name: path.stat().st_size for name, path in inside.items()} == dict(packed.files)

@@ -71,7 +71,8 @@ class Machine:
                 file.write(piece.read_bytes())
                 piece.unlink()
         with tarfile.open(whole) as tar:
-            tar.extractall(self.root / "input", filter="data")
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 has it first
+            tar.extractall(self.root / "input")
         whole.unlink()
 
     def install(self):

@@ -29,7 +29,8 @@ def unpack(folder: Path) -> None:
     if hashlib.sha256(archive).hexdigest() != SHA256:
         sys.exit("error: this file's payload is damaged: its SHA-256 is not the one in its head")
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:bz2") as tar:
-        tar.extractall(folder, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 has it first
+        tar.extractall(folder)
 
 
 def main() -> None:
