@@ -146,6 +146,7 @@ def test_it_means_what_git_means(repository, lines):
         ("WANDB_API_KEY = '" + "f0a1b2c3d4e5" * 3 + "'", "a secret in plain text"),
         ('{"client_secret": "' + "Zx9-Qw8_Er7" * 3 + '"}', "a secret in plain text"),
         ("PASSWORD=" + "Zx9Qw8Er7" * 3 + "\n", "a secret in plain text"),
+        ("secret_key" + " " * 300 + "= '" + "Zx9Qw8Er7" * 3 + "'", "a secret in plain text"),
         ("login:api_key=" + "Zx9Qw8Er7" * 3 + "\r\n", "a secret in plain text"),
     ],
 )

@@ -63,11 +63,12 @@ VALUE = rb"""[:=](?=\s*(?:["']([A-Za-z0-9+/_.=-]{20,})["']|([A-Za-z0-9+/_=-]{20,
 """A long value that something is set to…"""
 NAME = (
     rb"(?i)(?:api[_-]?key|secret(?:[_-]?key)?|access[_-]?key|(?:auth|access|api)[_-]?token|password|passwd)"
-    rb"""["']?\s*$"""
+    rb"""["']?$"""
 )
-"""…and a name right before it that says secret; values are rare, so they are looked for first."""
-LONGEST_NAME = 64
-"""Bytes, with the blanks around it."""
+"""…and a name before it, but for blanks, that says secret; values are rare, so they are looked for first."""
+LONGEST_NAME = 16
+MOST_BLANKS = 4096
+"""Bytes."""
 
 _TOKENS = [(kind, words, re.compile(pattern)) for kind, words, pattern in TOKENS]
 _NAMES = re.compile("|".join(map(translate, NAMES)))
@@ -104,9 +105,11 @@ def _leaks(name: str, content: bytes) -> Iterator[Leak]:
     }
     taken = {line for line, _ in found}
     for match in _VALUE.finditer(content):
-        line = _line(content, match.start())
-        before = content[max(0, match.start() - LONGEST_NAME) : match.start()]
-        if line not in taken and _NAME.search(before) and _is_random(match[1] or match[2]):
+        begin = max(0, match.start() - MOST_BLANKS)
+        before = content[begin : match.start()].rstrip()
+        named = _NAME.search(before, max(0, len(before) - LONGEST_NAME))
+        line = _line(content, begin + named.start()) if named else None
+        if named and line not in taken and _is_random(match[1] or match[2]):
             found.add((line, "a secret in plain text"))
     for line, kind in sorted(found):
         yield Leak(name, line, kind)
