@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -52,6 +52,11 @@ class Refused(SwathError):
     """Stopped before quota or a submission was spent."""
 
     exit_code = 3
+
+
+def first(names: Sequence[str], most: int) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def show(error: SwathError, as_json: bool = False) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lib.competitions.patterns import fill, find
 from lib.competitions.schema import Source
-from lib.errors import DataError, UsageError
+from lib.errors import DataError, UsageError, first
 
 
 @dataclass(frozen=True)
@@ -83,4 +83,4 @@ def _glimpse(root: Path, most: int = 6) -> str:
     names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in root.iterdir())
     if not names:
         return "nothing"
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return first(names, most)

@@ -18,6 +18,7 @@ from lib.launching.following.follow import look
 from lib.launching.kaggle import datasets
 from lib.launching.offline import sit_out
 from lib.launching.preparing import plan_report
+from lib.launching.preparing.accelerators import accelerator
 from lib.launching.preparing.admission import admit
 from lib.launching.preparing.bundle import next_session
 from lib.launching.preparing.checks import Check
@@ -88,7 +89,7 @@ def admit_next(
         return timeout
     metadata = files.read_json(run.kernel / "kernel-metadata.json")
     kept = metadata | {"dataset_sources": _others(metadata), "kernel_sources": []}
-    kind = "GPU" if content["accelerator"] != "none" else "CPU"
+    kind = accelerator(content["accelerator"]).kind
     demand = Demand(kind, kept, timeout, session_limit(timeout, "kaggle"), sessions)
     slug = _slug(run)
 

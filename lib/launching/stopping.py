@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from lib.errors import Failed, SwathError
+from lib.errors import Failed, SwathError, first
 from lib.launching.attempts import latest, note
 from lib.launching.fetching.fetch import fetch
 from lib.launching.following.follow import look
@@ -73,8 +73,7 @@ def _outputs(session: KaggleSession, ref: KernelRef) -> str:
         return f"its outputs (which is not known: {error.reason})"
     if not names:
         return "what it has written so far, of which Kaggle lists nothing while a session runs"
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"its {len(names)} outputs ({', '.join(names[:NAMED])}{more})"
+    return f"its {len(names)} outputs ({first(names, NAMED)})"
 
 
 def _rescue(run: Run, session: Session, ref: KernelRef) -> None:

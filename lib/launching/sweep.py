@@ -139,7 +139,7 @@ class Sweep:
         plan = self.plans[0]
         if plan.place != "kaggle":
             return 1
-        return slots.most("GPU" if plan.accelerator.is_gpu else "CPU", KaggleSession().owner)
+        return slots.most(plan.accelerator.kind, KaggleSession().owner)
 
     def _start(self, number: int, tell: Tell, force: bool) -> None:
         """Push a trial, after everything that can be asked; the card is the first one's, the others differ in a row."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.competitions import Competition
-from lib.errors import DataError, Refused, SwathError
+from lib.errors import DataError, Refused, SwathError, first
 from lib.submissions import container, run_table
 from lib.submissions.layout import Layout, Masks, Row, read_rows
 from lib.submissions.png_archive import open_zip
@@ -85,7 +85,7 @@ def _ids(found: list[str], wanted: list[str], ordered: bool) -> list[str]:
     problems = []
     for names, what in ((missing, "missing"), (extra, "that nobody asked for"), (doubled, "that stand more than once")):
         if names:
-            problems.append(f"{len(names)} ids {what}: {_some(names)}")
+            problems.append(f"{len(names)} ids {what}: {first(names, SHOWN)}")
     if ordered and not problems and found != wanted:
         place = next(number for number, (one, other) in enumerate(zip(found, wanted, strict=True)) if one != other)
         problems.append(f"the ids are in another order: row {place + 1} is {found[place]}, expected {wanted[place]}")
@@ -104,7 +104,3 @@ def _runs_only(path: Path, competition: Competition, layout: Layout) -> list[str
     for found in runs.values():
         run_table.must_not_overlap(list(found), list(found.values()), path)
     return []
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

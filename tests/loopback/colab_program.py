@@ -163,10 +163,17 @@ def do_sessions(words, account, fault) -> int:
     return 0
 
 
-def do_stop(words, account, fault) -> int:
-    machine = find(words.session)
+def named(session):
+    """The machine of a session's name; None, which the real command says in this way, when there is none."""
+    machine = find(session)
     if machine is None:
-        print(f"[colab] Session '{words.session}' not found.")
+        print(f"[colab] Session '{session}' not found.")
+    return machine
+
+
+def do_stop(words, account, fault) -> int:
+    machine = named(words.session)
+    if machine is None:
         return 0
     print(f"[colab] Stopping session '{words.session}'...")
     end(machine)
@@ -177,9 +184,8 @@ def do_stop(words, account, fault) -> int:
 
 
 def do_exec(words, account, fault) -> int:
-    machine = find(words.session)
+    machine = named(words.session)
     if machine is None:
-        print(f"[colab] Session '{words.session}' not found.")
         return 1
     said = machine / f"said-{uuid.uuid4().hex[:8]}"
     said.touch()
@@ -255,9 +261,8 @@ class Stream:
 
 
 def do_upload(words, account, fault) -> int:
-    machine = find(words.session)
+    machine = named(words.session)
     if machine is None:
-        print(f"[colab] Session '{words.session}' not found.")
         return 1
     target = machine / words.remote.strip("/")
     if not target.parent.is_dir():
@@ -269,9 +274,8 @@ def do_upload(words, account, fault) -> int:
 
 
 def do_download(words, account, fault) -> int:
-    machine = find(words.session)
+    machine = named(words.session)
     if machine is None:
-        print(f"[colab] Session '{words.session}' not found.")
         return 1
     source = machine / words.remote.strip("/")
     hidden = any(part.startswith(".") for part in Path(words.remote).parts)

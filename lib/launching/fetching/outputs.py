@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lib import files
-from lib.errors import Failed, UsageError
+from lib.errors import Failed, UsageError, first
 from lib.launching.fetching.parts import HIDDEN
 from lib.launching.session import KernelRef, Output, Session
 
@@ -52,10 +52,11 @@ def chosen(names: Collection[str], only: Collection[str]) -> list[str]:
     found = [name for name in names if not only or any(fnmatchcase(name, pattern) for pattern in only)]
     if found or not only:
         return found
-    some = ", ".join(sorted(names)[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     raise UsageError(
         f"no output is called {' or '.join(map(repr, only))}",
-        f"there are {some}" if names else "no output is listed yet: a session on Kaggle shows them when it is over",
+        f"there are {first(sorted(names), SHOWN)}"
+        if names
+        else "no output is listed yet: a session on Kaggle shows them when it is over",
     )
 
 

@@ -6,9 +6,13 @@ What a place offers changes; the kernel looks at the devices that it really has 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lib.errors import UsageError
 from lib.validation import closest
+
+if TYPE_CHECKING:
+    from lib.launching.kaggle.slots import Kind
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Accelerator:
     def is_gpu(self) -> bool:
         """Whether a session with it has a GPU."""
         return self.gpus > 0
+
+    @property
+    def kind(self) -> Kind:
+        """What Kaggle counts its sessions as."""
+        return "GPU" if self.is_gpu else "CPU"
 
 
 def _by_name(*accelerators: Accelerator) -> dict[str, Accelerator]:

@@ -6,6 +6,7 @@ write_kernel(plan, folder, owner="me")        # kernel.py and kernel-metadata.js
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -197,8 +198,9 @@ def describe(plan: Plan) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def git_state() -> dict[str, Any] | None:
-    """The commit and the files that differ from it; None outside a git checkout."""
+    """The commit and the files that differ from it, asked once; None outside a git checkout."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=PROJECT, capture_output=True, text=True, check=True).stdout

@@ -67,6 +67,5 @@ def clear(plan: Plan, force: bool = False, wait_slot: bool = False, shows: bool 
         if shows:
             plan_report.show_card(plan.within(demand.limit), (here[0], *checks), owner)
 
-    kind = "GPU" if plan.accelerator.is_gpu else "CPU"
-    demand = Demand(kind, plan.metadata, plan.timeout, plan.limit, plan.sessions)
+    demand = Demand(plan.accelerator.kind, plan.metadata, plan.timeout, plan.limit, plan.sessions)
     return plan.within(admit(demand, show, force, wait_slot))
