@@ -171,7 +171,7 @@ def brought(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "place", ["datasets/me/swath-weights-a", "swath-weights-a", "data/somebody/me/swath-weights-a"]
+    "place", ["datasets/me/swath-weights-a", "swath-weights-a", "data/of/somebody/me/swath-weights-a"]
 )
 def test_weights_are_found_wherever_they_are_mounted(brought, place):
     inputs = brought(place)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lib import files
 from lib.errors import DataError
-from lib.mounts import below, mounted, places
+from lib.mounts import DEPTH, below, mounted, places
 
 VARIABLE = "SWATH_WEIGHTS"
 
@@ -44,4 +44,4 @@ def brought_weights(inputs: Path) -> Path | None:
 def _places(inputs: Path, dataset: str, name: str) -> Iterator[Path]:
     slug = dataset.split("/")[1]
     yield from (folder / name for folder in places(inputs, "datasets", dataset))
-    yield from (folder / name for folder in below(inputs) if folder.name == slug)
+    yield from (folder / name for folder in below(inputs, DEPTH + 1) if folder.name == slug)
