@@ -1,0 +1,1 @@
+"""The commands of `submit.py`: what each parses, calls and prints."""

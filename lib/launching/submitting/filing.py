@@ -1,0 +1,97 @@
+"""The commands of `submit.py` about a file: made from masks, brought back to masks, checked, scored."""
+
+from __future__ import annotations
+
+from typer import Exit, Typer
+
+from lib.errors import Failed
+from lib.launching import options
+from lib.launching.runs import competition_named
+from lib.launching.terminal import next_step, say
+
+app = Typer()
+
+
+@app.command()
+def encode(
+    masks: options.MasksIn,
+    out: options.OutFile,
+    competition: options.Name = None,
+    data: options.Data = None,
+    sample: options.Sample = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make the competition's file from a folder of masks."""
+    from lib.files import typed
+    from lib.rasters import masks_in
+    from lib.submissions import write
+    from lib.submissions.job import layout_for
+
+    described, word, _ = competition_named(competition)
+    layout = layout_for(described, data, sample, masks=masks)
+    write(masks_in(masks, described), described, layout, out)
+    document = {"file": str(out), "rows": len(layout.rows), "images": list(layout.images)}
+    say(document, as_json, [f"{out}: {len(layout.rows)} rows for {len(layout.images)} images"])
+    next_step(f"python submit.py check {typed(out)} -c {word} --masks {typed(masks)}")
+
+
+@app.command()
+def decode(
+    file: options.File,
+    out: options.OutFolder,
+    competition: options.Name = None,
+    data: options.Data = None,
+    sample: options.Sample = None,
+    as_json: options.Json = False,
+) -> None:
+    """Bring a file's masks back, as index PNGs."""
+    from lib.files import typed
+    from lib.rasters import mask_folder
+    from lib.submissions import read
+    from lib.submissions.job import layout_for
+
+    described, word, run = competition_named(competition)
+    layout = layout_for(described, data, sample, run)
+    mask_folder.write(out, described, layout.images, read(file, described, layout), {"file": str(file)})
+    say({"folder": str(out), "images": list(layout.images)}, as_json, [f"{out}: {len(layout.images)} masks"])
+    next_step(f"python submit.py encode {typed(out)} -c {word} --out FILE")
+
+
+@app.command()
+def check(
+    file: options.File,
+    competition: options.Name = None,
+    data: options.Data = None,
+    sample: options.Sample = None,
+    masks: options.Masks = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say what a competition would refuse in a file, anyone's file."""
+    from lib.rasters import masks_in
+    from lib.submissions import check as check_file
+    from lib.submissions import report
+    from lib.submissions.job import layout_for
+
+    described, word, run = competition_named(competition)
+    layout = layout_for(described, data, sample, run, masks)
+    problems = check_file(file, described, layout, masks_in(masks, described) if masks else None)
+    say({"file": str(file), "problems": problems}, as_json, report.check_lines(file, layout, problems))
+    if problems:
+        next_step(f"make it again from its masks: python submit.py encode MASKS -c {word} --out FILE")
+        raise Exit(Failed.exit_code)
+    next_step(report.after_check(described, word, file))
+
+
+@app.command()
+def score(
+    file: options.File, truth: options.Truth, competition: options.Name = None, as_json: options.Json = False
+) -> None:
+    """Score a file by the competition's rule."""
+    from lib.submissions import expected, report
+    from lib.submissions.truth import score_document, score_file, sizes_of, truths
+
+    described, word, _ = competition_named(competition)
+    paths = truths(described, truth)
+    scored = score_document(described, *score_file(file, described, expected(described, sizes_of(paths)), paths))
+    say(scored, as_json, report.score_lines(scored))
+    next_step(report.after_score(described, word, file))
