@@ -19,6 +19,7 @@ from typing import Any
 
 from lib import files
 from lib.competitions import Competition, parse
+from lib.competitions.layout import without_layout
 from lib.competitions.loader import find as find_competition
 from lib.errors import UsageError
 from lib.folders import PROJECT, runs_folder
@@ -115,6 +116,8 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     usual = "deepglobe" if place == "kaggle" else "sample"
     competition_file = find_competition(usual if request.competition is None else request.competition)
     competition = parse(competition_file)
+    if competition.data.train is None:
+        raise without_layout(competition.name)
     recipe, origins = resolve(_layers(competition, competition_file, place, request, environment))
     check_network(recipe, place)
     recipe = at_home(recipe, place)
