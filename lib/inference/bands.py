@@ -9,6 +9,7 @@ bands stay there; strips of the source are read one ahead, in a thread.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -64,7 +65,7 @@ def panels(predictor: Predictor, shape: tuple[int, int], classes: int) -> list[t
     most = max(2 * predictor.window, BAND_BYTES // (4 * classes * side))
     count = -(-width // most)
     edges = [round(number * width / count) for number in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 @torch.inference_mode()

@@ -51,8 +51,8 @@ class Restorer:
             raise ValueError(f"an image has at least one pixel, got {source} and {target}")
         self.same = tuple(source) == tuple(target)
         left, right = columns or (0, target[1])
-        self._down = _Axis(source[0], target[0])
-        across = _Axis(source[1], target[1])
+        self._down = Samples(source[0], target[0])
+        across = Samples(source[1], target[1])
         self.columns_in = (int(across.first[left]), int(across.second[right - 1]) + 1) if columns else (0, source[1])
         self.row_in = int(self._down.first[first_row]) if first_row else 0
         self._across = across.part(left, right, *self.columns_in)
@@ -86,7 +86,7 @@ class Restorer:
         return _restored(p, down, self._across)
 
 
-def _restored(p: np.ndarray, down: _Axis, across: _Axis) -> np.ndarray:
+def _restored(p: np.ndarray, down: Samples, across: Samples) -> np.ndarray:
     """Labels of the samples along both axes; `p`: (C, h, w), C-contiguous."""
     classes, _, width = p.shape
     labels, planes = argmax(p), p.reshape(classes, -1)
@@ -111,7 +111,7 @@ def _restored(p: np.ndarray, down: _Axis, across: _Axis) -> np.ndarray:
     return result
 
 
-class _Axis:
+class Samples:
     """Where the output's samples fall between the input's, along one axis."""
 
     def __init__(self, source: int, target: int) -> None:
@@ -125,16 +125,16 @@ class _Axis:
         self.count = np.bincount(self.first, minlength=source)
         self.begin = np.concatenate([[0], np.cumsum(self.count)[:-1]])
 
-    def part(self, begin: int, end: int, low: int, high: int) -> _Axis:
+    def part(self, begin: int, end: int, low: int, high: int) -> Samples:
         """The output's samples [begin, end) among the input's [low, high), both counted from there."""
-        part = object.__new__(_Axis)
+        part = object.__new__(Samples)
         part.first, part.second = self.first[begin:end] - low, self.second[begin:end] - low
         part.share = self.share[begin:end]
         part._count(high - low)
         return part
 
 
-def _settle(start, end, a, b, axis: _Axis, stretch):
+def _settle(start, end, a, b, axis: Samples, stretch):
     """The output samples of stretches whose ends differ: yields (stretch number, output index, label) arrays.
 
     `start`, `end`: (C, n) values at the ends; `a`, `b`: (n,) winners there; `stretch`: (n,) index along the axis.

@@ -45,8 +45,29 @@ Yes = Annotated[bool, Option("-y", "--yes", help="Do not ask.")]
 
 # submit.py
 Trained = Annotated[str | None, Option("--run", metavar="RUN", help="Default: the newest with a checkpoint.")]
+Members = Annotated[
+    list[str] | None,
+    Option("--run", metavar="RUN[=WEIGHT]", help="Default: the newest with a checkpoint. Repeatable: an ensemble."),
+]
+Checkpoints = Annotated[
+    list[str] | None, Option("--checkpoint", metavar="FILE[=WEIGHT]", help="Other weights; repeatable: an ensemble.")
+]
+Images = Annotated[
+    Path | None, Option("--images", metavar="FILE|DIR", help="Any images, no competition's.", parser=_path)
+]
 Sample = Annotated[Path | None, Option("--sample", metavar="CSV", help="Default: the data root's.", parser=_path)]
 Tta = Annotated[str | None, Option("--tta", metavar="none|flips|d4", help="Orientations averaged.")]
+Scales = Annotated[str | None, Option("--scales", metavar="0.75,1,1.25", help="Sizes averaged.")]
+Thresholds = Annotated[
+    Path | None, Option("--thresholds", metavar="FILE", help="Default: what `tune` left in the run.", parser=_path)
+]
+Plain = Annotated[bool, Option("--no-thresholds", help="The likeliest class, whatever `tune` found.")]
+Probabilities = Annotated[bool, Option("--probabilities", help="Write uint8 probabilities, for `blend`.")]
+Folders = Annotated[list[str], Argument(metavar="DIR[=WEIGHT]...", help="Folders of probabilities.")]
+Confidence = Annotated[float, Option("--confidence", min=0.0, max=1.0, help="A pixel less sure than this is ignored.")]
+Share = Annotated[
+    float, Option("--share", min=0.0, max=1.0, help="An image with a smaller share of sure pixels is left out.")
+]
 MasksIn = Annotated[Path, Argument(metavar="MASKS", help="A folder of masks, ID.png.", parser=_path)]
 Masks = Annotated[
     Path | None, Option("--masks", metavar="DIR", help="Compare with these, pixel for pixel.", parser=_path)

@@ -66,7 +66,7 @@ def write(
     `ids` are all that will come. Raises `UsageError` before any work when files would be overwritten that the kit did
     not write. When making the masks fails, what this call has written goes away again.
     """
-    _must_be_free(folder, ids)
+    must_be_free(folder, ids)
     before = _written(folder)
     fresh = []
     try:
@@ -92,7 +92,8 @@ def _written(folder: Path) -> set[str]:
     return set(content.get("images", ()))
 
 
-def _must_be_free(folder: Path, ids: Sequence[str]) -> None:
+def must_be_free(folder: Path, ids: Sequence[str]) -> None:
+    """Raise `UsageError` when files named like these masks are there that the kit did not write."""
     taken = [image for image in ids if files.inside(folder, f"{image}.png").exists()]
     if taken and not (folder / INDEX).is_file():
         raise UsageError(

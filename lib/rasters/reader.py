@@ -67,7 +67,7 @@ class Raster:
     def __init__(self, path: Path) -> None:
         self.path = path
         with told(path):
-            self._file = _opened(path)
+            self._file = opened(path)
         bands, kinds = self._file.count, set(self._file.dtypes)
         palette = self._file.colorinterp[0].name == "palette"
         if kinds != {"uint8"} or bands == 2 or palette:
@@ -188,7 +188,8 @@ def told(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}", AGAIN) from None
 
 
-def _opened(path: Path) -> Any:
+def opened(path: Path) -> Any:
+    """A file opened by rasterio, for reading."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
