@@ -15,12 +15,12 @@ from typer import Context, Exit
 
 from lib.errors import Failed, UsageError
 from lib.launching import options
-from lib.launching.submitting import filing, predicting, sending
+from lib.launching.submitting import filing, predicting, sending, tuning
 from lib.launching.submitting.choosing import chosen
 from lib.launching.terminal import main, next_step, program, refuse_misplaced, say
 
 app = program(__doc__)
-for part in (predicting, filing, sending):
+for part in (predicting, tuning, filing, sending):
     app.add_typer(part.app)
 
 

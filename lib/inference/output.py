@@ -157,5 +157,6 @@ def at_size(georeference: Georeference | None, shape: tuple[int, int], size: tup
         return georeference
     from affine import Affine
 
-    scale = Affine.scale(shape[1] / size[1], shape[0] / size[0])
-    return Georeference(georeference.crs, georeference.transform * scale, georeference.nodata)
+    wide, high, old = shape[1] / size[1], shape[0] / size[0], georeference.transform
+    placed = Affine(old.a * wide, old.b * high, old.c, old.d * wide, old.e * high, old.f)
+    return Georeference(georeference.crs, placed, georeference.nodata)

@@ -55,6 +55,8 @@ class Restorer:
         across = Samples(source[1], target[1])
         self.columns_in = (int(across.first[left]), int(across.second[right - 1]) + 1) if columns else (0, source[1])
         self.row_in = int(self._down.first[first_row]) if first_row else 0
+        if columns and self.same:
+            self.columns_in = left, right
         self._across = across.part(left, right, *self.columns_in)
         self._height = source[0]
         self._next = self.row_in

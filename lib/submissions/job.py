@@ -56,12 +56,22 @@ def find_job(competition: Competition, root: Path, run: Trained | None = None) -
     if test and holds(test, root):
         images = find_pairs(test, root, masks=False)
         return Job(competition, images, "test", _truth_of_test(competition, root, images), _sample(competition, root))
-    pairs = {pair.id: pair for pair in find_pairs(competition.data.train, root)}
     if run is None:
         raise UsageError(
             f"{competition.name} has no test images under {root}",
             "say which images the file is for: --sample CSV, or --data DIR with test images",
         )
+    images = _held_out(competition, root, run)
+    return Job(competition, images, "validation", {pair.id: pair.mask for pair in images}, None)
+
+
+def held_out_pairs(competition: Competition, data: Path | None, run: Trained) -> list[Pair]:
+    """The images that a run held out and their masks, under the data root that was given, or else the run's."""
+    return _held_out(competition, home_root(competition, data or run.data, cache_folder()), run)
+
+
+def _held_out(competition: Competition, root: Path, run: Trained) -> list[Pair]:
+    pairs = {pair.id: pair for pair in find_pairs(competition.data.train, root)}
     held_out = run.held_out
     lost = [image for image in held_out if image not in pairs]
     if lost:
@@ -69,8 +79,7 @@ def find_job(competition: Competition, root: Path, run: Trained | None = None) -
             f"{root} does not hold {len(lost)} of the run's {len(held_out)} validation images: {', '.join(lost[:3])}",
             "give the data root that the run was trained on with --data DIR",
         )
-    images = [pairs[image] for image in held_out]
-    return Job(competition, images, "validation", {pair.id: pair.mask for pair in images}, None)
+    return [pairs[image] for image in held_out]
 
 
 def job_for(competition: Competition, data: Path | None, run: Trained | None = None) -> Job:

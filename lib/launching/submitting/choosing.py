@@ -43,14 +43,11 @@ def chosen(
     from lib.models import checkpoint
     from lib.submissions.pipeline import Choice
 
-    named = [weighted(text) for text in runs or ()]
-    found = [(finished(name), weight) for name, weight in named]
+    found = runs_of(runs) if runs or not checkpoints else []
     paths = [(Path(name).expanduser(), weight) for name, weight in map(weighted, checkpoints or ())]
     for path, _ in paths:
         if not path.is_file():
             raise UsageError(f"the checkpoint {path} does not exist", "a file such as runs/<id>/outputs/checkpoints/…")
-    if not found and not paths:
-        found = [(finished(), 1.0)]
     members = [Weighted(run.checkpoint, weight) for run, weight in found]
     members += [Weighted(path, weight) for path, weight in paths]
     first = found[0][0] if found else None
@@ -62,3 +59,10 @@ def chosen(
     else:
         described, word, _ = competition_named(None, first)
     return Chosen(first, described, word, Choice(tuple(members), tta, scales, thresholds, plain))
+
+
+def runs_of(runs: list[str] | None) -> list[tuple[Run, float]]:
+    """The runs that a command names, with their weights; without any, the newest finished one."""
+    from lib.inference.ensemble import weighted
+
+    return [(finished(name), weight) for name, weight in map(weighted, runs or ())] or [(finished(), 1.0)]
