@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,21 @@ from typing import Any
 from filelock import FileLock
 
 from lib import files
-from lib.errors import Refused, UsageError
+from lib.errors import Failed, Refused, UsageError
 from lib.folders import runs_folder
 from lib.launching.runs import Run, all_runs, now
 
-SENDING = "sending"
-"""The status of an entry whose submission was begun, and of which nobody knows yet whether it was made."""
+UPLOADING = "uploading"
+"""The status of an entry whose bytes were on their way: nothing was submitted yet."""
 
-SENT = ("sent", "sent_to", "copy", "ref", "status", "public_score")
+SENDING = "sending"
+"""The status of an entry whose submission was asked for, and of which nobody knows yet whether it was made."""
+
+SENT = ("sent", "sent_to", "copy", "ref", "status", "public_score", "rank", "kernel")
 """The keys that sending adds to an entry."""
+
+NOT_MADE_OF = ("competition", "images", "which", "format")
+"""What predictions.json says besides what made the predictions."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,14 @@ def content_of(path: Path) -> str:
 
 
 def remember(run: Run, made: dict[str, Any]) -> None:
-    """Write a new file into the ledger; one with the same content takes its place, and keeps what was sent of it."""
+    """Write a new file into the ledger; one with the same content takes its place, and keeps what was sent of it.
+
+    `made_of` (run, checkpoints, folds, tta, scales, thresholds, as far as known) is `made`'s own, or else what
+    predictions.json in the run's folder says.
+    """
     known = _find(run, made["sha256"]) or {}
-    _replace(run, made | {"made": now()} | {key: known[key] for key in SENT if key in known})
+    origin = {"made_of": made.get("made_of") or _made_of(run), "made": now()}
+    _replace(run, made | origin | {key: known[key] for key in SENT if key in known})
 
 
 def newest_file(run: Run) -> Path:
@@ -93,7 +104,14 @@ def begin(run: Run, path: Path, content: str, competition: str) -> dict[str, Any
         raise Refused(f"{path} has changed while it was being checked", "send it again")
     known = _find(run, content, competition) or _find(run, content) or {"file": str(path), "sha256": content}
     fresh = {key: value for key, value in known.items() if key not in SENT}
-    entry = fresh | {"sent": now(), "sent_to": competition, "copy": str(copy), "status": SENDING}
+    entry = fresh | {"sent": now(), "sent_to": competition, "copy": str(copy), "status": UPLOADING}
+    _replace(run, entry)
+    return entry
+
+
+def asking(run: Run, entry: dict[str, Any]) -> dict[str, Any]:
+    """Write down that a file's submission is about to be asked for: from here on it may have been made."""
+    entry = entry | {"sent": now(), "status": SENDING}
     _replace(run, entry)
     return entry
 
@@ -104,11 +122,47 @@ def cancelled(run: Run, entry: dict[str, Any]) -> None:
     _replace(run, entry, {key: value for key, value in entry.items() if key not in SENT})
 
 
-def note(run: Run, entry: dict[str, Any], submitted: Submitted) -> dict[str, Any]:
-    """Write down how a file that was sent stands; returns its entry."""
+def note(run: Run, entry: dict[str, Any], submitted: Submitted, rank: int | None = None) -> dict[str, Any]:
+    """Write down how a file that was sent stands, and the team's rank where it is known; returns its entry."""
     entry = entry | {"ref": submitted.ref, "status": submitted.status, "public_score": submitted.score}
+    entry |= {} if rank is None else {"rank": rank}
     _replace(run, entry)
     return entry
+
+
+def entry_of(run: Run, content: str) -> dict[str, Any]:
+    """What the run knows of a file by its SHA-256; of a stranger's, only that."""
+    return _find(run, content) or {"sha256": content}
+
+
+def local_score(run: Run, entry: dict[str, Any]) -> float | None:
+    """The score that a file has here, or else its run's on validation; None when there is neither."""
+    return _scored(run, entry)[0]
+
+
+def noise(run: Run, entry: dict[str, Any]) -> float | None:
+    """Half the interval in which the local score lies, where one was estimated."""
+    interval = _scored(run, entry)[1]
+    return (interval[1] - interval[0]) / 2 if isinstance(interval, list) and len(interval) == 2 else None
+
+
+def best_public(competition: str) -> tuple[float, str] | None:
+    """The highest public score that this machine has seen at a competition, and the run that it belongs to."""
+    scored = [
+        (entry["public_score"], run.id)
+        for run, entry in everything()
+        if entry.get("sent_to") == competition and entry.get("public_score") is not None
+    ]
+    return max(scored) if scored else None
+
+
+def everything() -> list[tuple[Run, dict[str, Any]]]:
+    """Every file of every run, newest run first; runs whose run.json is damaged are left out."""
+    found = []
+    for run in all_runs():
+        with suppress(Failed):  # `launch.py runs` says which
+            found += [(run, entry) for entry in run.read()["submissions"]]
+    return found
 
 
 def age(entry: dict[str, Any]) -> float:
@@ -118,7 +172,7 @@ def age(entry: dict[str, Any]) -> float:
 
 def description(run: Run, entry: dict[str, Any], message: str | None) -> str:
     """What goes with a submission: the message, or run and local score; and the mark to know it by in a listing."""
-    score = (entry.get("score") or {}).get("score")
+    score = local_score(run, entry)
     words = message or (run.id if score is None else f"{run.id}, local {score:.5f}")
     return f"{words} {mark(entry['sha256'])}"
 
@@ -126,6 +180,22 @@ def description(run: Run, entry: dict[str, Any], message: str | None) -> str:
 def mark(content: str) -> str:
     """A file's mark in the description of its submission."""
     return f"[{content[:12]}]"
+
+
+def _scored(run: Run, entry: dict[str, Any]) -> tuple[float | None, Any]:
+    """A local score, and its interval. A file that the run did not make has none of the run's."""
+    if entry.get("score"):
+        return entry["score"]["score"], entry["score"].get("interval")
+    metric = run.read().get("metrics") if "made" in entry else None
+    return (metric["value"], metric.get("interval")) if metric else (None, None)
+
+
+def _made_of(run: Run) -> dict[str, Any]:
+    """What made the run's predictions, as predictions.json has it; empty when nothing says it."""
+    content = None
+    with suppress(Failed):
+        content = files.read_json(run.folder / "predictions" / "predictions.json")
+    return {key: value for key, value in content.items() if key not in NOT_MADE_OF} if isinstance(content, dict) else {}
 
 
 def _find(run: Run, content: str, competition: str | None = None) -> dict[str, Any] | None:

@@ -60,3 +60,5 @@ File = Annotated[Path, Argument(metavar="FILE", help="A submission.", parser=_pa
 OwnFile = Annotated[Path | None, Argument(metavar="[FILE]", help="Default: the run's submission.", parser=_path)]
 Truth = Annotated[Path, Option("--truth", metavar="DIR", help="Truth masks.", parser=_path)]
 Message = Annotated[str | None, Option("-m", "--message", help="Default: the run and its score.")]
+SendDry = Annotated[bool, Option("--dry-run", help="All checks, Kaggle's answers too; nothing is sent.")]
+Late = Annotated[bool, Option("--late", help="After the deadline too, where such submissions are scored.")]

@@ -22,7 +22,11 @@ Json = dict[str, Any]
 
 @dataclass
 class Competition:
-    """`data` is mounted into kernels; `code_only` takes kernel versions instead of files."""
+    """`data` is mounted into kernels; `code_only` takes kernel versions instead of files.
+
+    `takes_late` scores submissions after the deadline; `total_limit` is the most that a team has in all; `others` are
+    the scores of the other teams; `hides_scores` until the end; a `disabled` one takes nothing.
+    """
 
     scorer: Callable[[Path], float]
     data: Path | None = None
@@ -31,6 +35,12 @@ class Competition:
     deadline: datetime = datetime(2100, 1, 1, tzinfo=UTC)
     user_has_entered: bool = True
     metric: str = "Dice"
+    takes_late: bool = False
+    total_limit: int | None = None
+    others: tuple[float, ...] = ()
+    hides_scores: bool = False
+    disabled: bool = False
+    no_team_yet: bool = False  # then the limits are all zero before the first submission
 
 
 @dataclass
@@ -75,6 +85,9 @@ class CompetitionsService:
             "maxDailySubmissions": competition.daily_limit,
             "evaluationMetric": competition.metric,
             "isKernelsSubmissionsOnly": competition.code_only,
+            "submissionsDisabled": competition.disabled,
+            "teamCount": len(competition.others) + 1,
+            "userRank": self._rank(slug, competition),
         }
         return without_defaults(fields)
 
@@ -136,11 +149,21 @@ class CompetitionsService:
         slug, competition = self._entered(request, "see your submissions")
         total, today = len(self._of(slug)), self._today(slug)
         left = max(0, competition.daily_limit - today)
-        return without_defaults({"numToday": today, "numTotal": total, "numAllowedNow": left})
+        by_total = competition.total_limit is not None and competition.total_limit - total < left
+        left = max(0, competition.total_limit - total) if by_total else left
+        if not total and competition.no_team_yet:
+            left = 0
+        return without_defaults(
+            {"numToday": today, "numTotal": total, "numAllowedNow": left, "limitedByTotal": by_total}
+        )
 
     def _submit(self, slug: str, competition: Competition, file: Path, description: str) -> Json:
-        if datetime.now(UTC) > competition.deadline:
+        if competition.disabled:
+            raise Refused(400, "Submission not allowed: This competition takes no submissions now.")
+        if datetime.now(UTC) > competition.deadline and not competition.takes_late:
             raise Refused(400, "Submission not allowed: The competition's deadline has passed.")
+        if competition.total_limit is not None and len(self._of(slug)) >= competition.total_limit:
+            raise Refused(400, "Submission not allowed: Your team has used all its Submissions.")
         if self._today(slug) >= competition.daily_limit:
             allowance = f"Your team has used its daily Submission allowance ({competition.daily_limit}) today"
             raise Refused(400, f"Submission not allowed: {allowance}, please try again tomorrow UTC.")
@@ -166,12 +189,18 @@ class CompetitionsService:
         if submission.polls - self.server.submission_lag > self.server.scoring_polls:
             scored = submission.score is not None
             fields["status"] = "COMPLETE" if scored else "ERROR"
-            fields["publicScore"] = str(round(submission.score, 5)) if scored else ""
+            hidden = self.server.competitions[submission.competition].hides_scores
+            fields["publicScore"] = str(round(submission.score, 5)) if scored and not hidden else ""
             fields["errorDescription"] = submission.error
         return without_defaults(fields)
 
     def _of(self, slug: str) -> list[Submission]:
         return [submission for submission in self.server.submissions if submission.competition == slug]
+
+    def _rank(self, slug: str, competition: Competition) -> int:
+        """The team's place by its best score; 0 before it has one."""
+        scores = [submission.score for submission in self._of(slug) if submission.score is not None]
+        return 1 + sum(other > max(scores) for other in competition.others) if scores else 0
 
     def _today(self, slug: str) -> int:
         today = datetime.now(UTC).date()

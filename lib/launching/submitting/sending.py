@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from typer import Typer
 
 from lib.errors import Refused
@@ -10,6 +12,8 @@ from lib.launching.runs import competition_named, finished
 from lib.launching.terminal import next_step, say, talk
 
 app = Typer()
+
+STATUS = "python submit.py status"
 
 
 @app.command()
@@ -20,34 +24,78 @@ def send(
     data: options.Data = None,
     sample: options.Sample = None,
     message: options.Message = None,
+    late: options.Late = False,
+    dry: options.SendDry = False,
     as_json: options.Json = False,
 ) -> None:
     """Check a file once more, send it to Kaggle, wait for the score, write it into the run."""
     from lib.files import typed
-    from lib.launching import ledger
-    from lib.launching.kaggle import leaderboard
-    from lib.submissions import report
+    from lib.launching import ledger, ledger_words
+    from lib.launching.kaggle import board, leaderboard, waiting
+    from lib.launching.kaggle.client import connect
     from lib.submissions.check import must_pass
     from lib.submissions.job import layout_to_send
 
     found = finished(run)
     described, word, _ = competition_named(competition, found)
-    slug = described.kaggle.competition
-    if slug is None:
-        raise Refused(
-            f"{described.name} has no competition on Kaggle", f"set [kaggle] competition = 'slug' in the file of {word}"
-        )
+    slug = slug_of(described, word)
     path = file or ledger.newest_file(found)
     content = ledger.content_of(path)
     own = described == found.competition and sample is None
     if not (own and ledger.is_checked(found, content)):
         must_pass(path, described, layout_to_send(described, data, sample, found))
-    sender, entry = leaderboard.send(found, path, content, slug, message)
+
+    entry = ledger.entry_of(found, content)
+
+    def admit(api: Any) -> None:
+        seen = board.look(api, slug)
+        talk("\n".join(board.lines(seen, ledger.local_score(found, entry), ledger.best_public(slug))))
+        board.must_take(seen, late=late)
+
+    if dry:
+        earlier = ledger.sent_before(content, slug)
+        if earlier:
+            leaderboard.must_be_new(*earlier)
+        admit(connect())
+        say({"file": str(path), "sha256": content, "sent_to": slug, "sent": None}, as_json, [f"{path}: may be sent"])
+        return next_step("the same command without --dry-run")
+    sender, entry = leaderboard.send(found, path, content, slug, message, admit)
     talk(f"submission {entry['ref']} is in; waiting for its score")
     try:
-        entry = leaderboard.wait(sender, entry)
+        entry = waiting.wait(sender, entry)
     except KeyboardInterrupt:
         next_step(f"python submit.py send {typed(path)} -c {word}   (waits on, sends nothing twice)")
         raise
-    say(entry, as_json, [report.sent_line(entry)])
-    next_step(report.COMPARE)
+    say(entry, as_json, [ledger_words.sent_line(sender, entry)])
+    next_step(STATUS)
+
+
+@app.command()
+def status(competition: options.Name = None, as_json: options.Json = False) -> None:
+    """Show every file that was made or sent, how scores here and on the board go together, and which to trust."""
+    from lib.competitions import load
+    from lib.launching import ledger, ledger_words
+    from lib.launching.kaggle.waiting import refresh
+
+    wanted = load(competition) if competition is not None else None
+    refresh(ledger.everything())
+    entries = [
+        (run, entry)
+        for run, entry in ledger.everything()
+        if wanted is None
+        or wanted.name == run.read().get("competition")
+        or (wanted.kaggle.competition and wanted.kaggle.competition == entry.get("sent_to"))
+    ]
+    say(ledger_words.document(entries), as_json, ledger_words.lines(entries))
+    unsent = next((run for run, entry in entries if not entry.get("sent") and entry.get("which") == "test"), None)
+    next_step(f"python submit.py send --run {unsent.id}" if unsent else "python launch.py runs")
+
+
+def slug_of(described: Any, word: str) -> str:
+    """The competition's name on Kaggle; `Refused` when it has none."""
+    slug = described.kaggle.competition
+    if slug is None:
+        raise Refused(
+            f"{described.name} has no competition on Kaggle", f"set [kaggle] competition = 'slug' in the file of {word}"
+        )
+    return slug
