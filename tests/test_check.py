@@ -125,7 +125,7 @@ def test_a_single_class_needs_no_word_in_the_id(own, tmp_path):
     [
         ('id = "{id}"', "submission.csv.id: '{id}' gives 2 classes the same rows"),
         ('id = "{class}"', "submission.csv.id: found '{class}': it must hold {id}"),
-        ('id = "{id}_{class}_{tile}"', "it must hold {id}, and no other field than {class}, {id}, {name}"),
+        ('id = "{id}_{class}_{tile}"', "it must hold {id}, and no other field than {class}, {id}, {name}, {x}, {y}"),
     ],
 )
 def test_templates_that_lose_rows(own, text, said):

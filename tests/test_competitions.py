@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.competitions import available, find_pairs, load, patterns
+from lib.competitions import available, find_pairs, load, patterns, presets
 from lib.errors import DataError, UsageError
 from lib.recipe import resolve
 
@@ -20,6 +20,34 @@ def test_three_competitions_come_with_the_kit():
         competition = load(name)
         assert competition.name == name
         resolve([("recipe", competition.recipe), ("laptop", competition.laptop)])
+
+
+def test_every_preset_describes_a_file_and_a_score():
+    assert len(presets()) == 33
+    for name in presets():
+        preset = load(name)
+        assert (preset.name, preset.data.train) == (name, None)
+        assert preset.counted
+        assert preset.title
+        assert preset.metric.label
+
+
+def test_a_competition_is_laid_over_its_preset_table_by_table(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text('name = "own"\npreset = "severstal"\n[submission]\nsize = [64, 96]\n[submission.csv]\nbase = 0\n')
+    own, preset = load(path), load("severstal")
+    assert own.submission.size == (64, 96)
+    assert own.submission.csv == preset.submission.csv.model_copy(update={"base": 0})
+    assert (own.classes, own.metric, own.kaggle) == (preset.classes, preset.metric, preset.kaggle)
+    path.write_text('name = "own"\npreset = "uw-madison-gi"\n[submission.coco]\n[metric]\nmeasure = "iou"\n')
+    own = load(path)
+    assert (own.submission.suffix, own.kind, own.metric.rules[0].measure) == (".json", "instances", "iou")
+    assert own.metric.parts == ()
+
+
+def test_a_preset_without_data_says_what_is_missing(tmp_path):
+    with pytest.raises(UsageError, match="a file and its score only"):
+        find_pairs(load("severstal").data.train, tmp_path)
 
 
 def test_deepglobe_is_described_as_its_page_describes_it():
@@ -55,7 +83,13 @@ def test_deepglobe_is_described_as_its_page_describes_it():
         ("built_in = true", "built_in = 7", "data.built_in: found 7: input should be a valid boolean"),
         ('sample = "sample_submission.csv"', 'classes = ["sea"]', "submission.csv.classes: there is no class 'sea'"),
         ("[metric]", "[submission.zip]\n[metric]", "give exactly one of the tables"),
-        ('empty = ""', 'empty = "nothing"', "submission.csv.empty: found 'nothing', allowed: '', '-' or '-1'"),
+        ('empty = ""', 'unit = "patch"', "patch: it goes with unit"),
+        ('empty = ""', 'cells = ["{class}"]', "one of them holds {mask}"),
+        ('empty = ""', 'cells = ["{mask}", "{mask}"]', "columns: 2 names for 3 cells"),
+        ('name = "sample"', 'name = "sample"\npreset = "severstale"', "preset: found 'severstale'"),
+        ('pool = "set"', "parts = [{weight = 1}]", "with [[metric.parts]] these stand in the parts"),
+        ('pool = "set"', 'group = "("', "it is not a regular expression"),
+        ('pool = "set"', 'inside = ["sea"]', "metric.inside: there is no class 'sea'"),
         ('pool = "set"', 'empty = "none"', "metric.empty: found 'none', allowed: 0, 1 or 'skip'"),
         ("[data]", "[data", "is not valid TOML"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.competitions import IGNORE, load
-from lib.competitions.formats import Csv, Submission, Zip
+from lib.competitions.formats import Csv, Pictures, Submission
 from lib.errors import DataError, UsageError
 from lib.submissions import check, container, expected, read, write
 from lib.submissions.layout import parse_row_id
@@ -26,8 +26,8 @@ FORMS = {
         csv=Csv(**CSV, classes=("urban", "agriculture", "rangeland", "water", "barren"))
     ),
     "csv by name": Submission(csv=Csv(columns=("id", "rle"), id="{name}-{id}")),
-    "zip of indices": Submission(zip=Zip(pixels="index", member="masks/{id}.png")),
-    "zip of colours": Submission(zip=Zip(pixels="colour", member="{id}_mask.png")),
+    "zip of indices": Submission(zip=Pictures(pixels="index", member="masks/{id}.png")),
+    "zip of colours": Submission(zip=Pictures(pixels="colour", member="{id}_mask.png")),
 }
 
 

@@ -26,12 +26,17 @@ class Pair:
     group: str
 
 
-def find_pairs(source: Source, root: Path, masks: bool = True) -> list[Pair]:
+def find_pairs(source: Source | None, root: Path, masks: bool = True) -> list[Pair]:
     """Every image of `source` under `root` with its partner, sorted by id.
 
     Raises `UsageError` when the folder is missing or holds nothing that fits, `DataError` when an image has no
     mask (unless `masks` is False), when a mask has no image or when two images would get the same id.
     """
+    if source is None:
+        raise UsageError(
+            "nothing says where this competition's images and masks lie: it describes a file and its score only",
+            'write a NAME.toml with [data.train] and preset = "…", and give that with -c',
+        )
     root = Path(root)
     if not root.is_dir():
         raise UsageError(f"the data folder {root} does not exist", "give it with --data DIR")
@@ -53,9 +58,9 @@ def find_pairs(source: Source, root: Path, masks: bool = True) -> list[Pair]:
     return pairs
 
 
-def holds(source: Source, root: Path) -> bool:
+def holds(source: Source | None, root: Path) -> bool:
     """Whether any image of `source` lies under `root`."""
-    return next(find(root, source.images), None) is not None
+    return source is not None and next(find(root, source.images), None) is not None
 
 
 def _pair(source: Source, root: Path, path: Path, found: dict[str, str], masks: bool) -> Pair:

@@ -1,6 +1,7 @@
 """Paths with named holes: `Tile {tile}/images/{name}.jpg` finds files and says what stood in each hole.
 
 A hole matches inside one folder or file name, never across a slash; the same hole twice must match the same text.
+`{n:03}` writes a number with leading zeros.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-_HOLE = re.compile(r"\{([a-z_]+)\}")
+_HOLE = re.compile(r"\{([a-z_]+(?::0[1-9])?)\}")
 
 
 def _checked(text: str) -> str:
@@ -29,12 +30,18 @@ Pattern = Annotated[str, AfterValidator(_checked)]
 
 def fields(pattern: str) -> list[str]:
     """The names of a pattern's holes, each once, in order."""
-    return list(dict.fromkeys(_HOLE.findall(pattern)))
+    return list(dict.fromkeys(hole.partition(":")[0] for hole in _HOLE.findall(pattern)))
 
 
 def fill(pattern: str, values: dict[str, str]) -> str:
     """The pattern with every hole filled from `values`; holes that `values` does not name stay."""
-    return _HOLE.sub(lambda hole: str(values.get(hole[1], hole[0])), pattern)
+
+    def text(hole: re.Match) -> str:
+        name, _, width = hole[1].partition(":")
+        value = str(values.get(name, hole[0]))
+        return value.zfill(int(width)) if width and value.isdecimal() else value
+
+    return _HOLE.sub(text, pattern)
 
 
 def find(root: Path, pattern: str) -> Iterator[tuple[Path, dict[str, str]]]:
@@ -72,7 +79,7 @@ def _regex(part: str) -> str:
     seen: set[str] = set()
 
     def hole(match: re.Match) -> str:
-        name = match[1]
+        name = match[1].partition(":")[0]
         if name in seen:
             return f"(?P={name})"
         seen.add(name)

@@ -23,9 +23,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lib.competitions.formats import IdTemplate, Metric, Submission
+from lib.competitions.formats import IdTemplate, Submission
+from lib.competitions.metrics import Metric, Rule
 from lib.competitions.patterns import Pattern, fields, fill
 from lib.validation import Strict
+
+BITS = 32
+"""Classes of a mask whose classes overlap: a bit each."""
 
 IGNORE = 255
 """The value of a label map's pixels that belong to no class: ignored in a truth, nothing in a prediction."""
@@ -83,9 +87,9 @@ class Source(Strict):
 
 
 class Data(Strict):
-    """Where the competition's pixels lie."""
+    """Where the competition's pixels lie; a competition that says nothing of it has a file and a score only."""
 
-    train: Source
+    train: Source | None = None
     test: Source | None = None
     built_in: bool = False
     """The scenes are generated: there is nothing to download."""
@@ -113,7 +117,7 @@ class Competition(Strict):
     title: str = ""
     home: str | None = None
     kaggle: Kaggle = Kaggle()
-    data: Data
+    data: Data = Data()
     masks: Masks = Masks()
     classes: Annotated[tuple[Label, ...], Field(min_length=2, max_length=250)]
     ignore: tuple[Label, ...] = ()
@@ -128,7 +132,7 @@ class Competition(Strict):
     def _classes_agree(self) -> Competition:
         names = [label.name for label in self.classes]
         _no_twins("name", names)
-        if self.data.train.masks is None:
+        if self.data.train and self.data.train.masks is None:
             raise ValueError("data.train.masks: the key is missing, and there is no training without masks")
         if self.masks.coding == "colour":
             for place, label in [*enumerate(self.classes), *enumerate(self.ignore)]:
@@ -140,19 +144,48 @@ class Competition(Strict):
                 if label.value is None:
                     raise ValueError(f"ignore: {label.name!r} has no value, and masks are coded by index")
             _no_twins("value", [*self.values, *(label.value for label in self.ignore)])
-        csv = self.submission.csv
-        for key, chosen in (("submission.csv.classes", csv and csv.classes), ("metric.classes", self.metric.classes)):
+        self._names_are_known()
+        self._rows_are_told_apart()
+        self._pictures_fit()
+        return self
+
+    def _names_are_known(self) -> None:
+        rows, rules = self.submission.rows, [self.metric, *self.metric.parts, *self.metric.also]
+        table = "csv" if self.submission.csv else "coco"
+        lists = [(f"submission.{table}.classes", rows and rows.classes)]
+        lists += [(f"metric.{key}", getattr(rule, key)) for rule in rules for key in ("classes", "inside")]
+        for key, chosen in lists:
             for name in chosen or ():
-                if name not in names:
-                    raise ValueError(f"{key}: there is no class {name!r}; the classes are {', '.join(names)}")
-        if csv and not {"class", "name"} & set(fields(csv.id)) and len(self.sent) > 1:
+                if name not in self.names:
+                    raise ValueError(f"{key}: there is no class {name!r}; the classes are {', '.join(self.names)}")
+
+    def _rows_are_told_apart(self) -> None:
+        csv = self.submission.csv
+        if self.submission.overlap and len(self.classes) > BITS:
+            raise ValueError(f"classes: {len(self.classes)} of them; where they overlap, there are at most {BITS}")
+        if csv is None or csv.unit == "image":
+            return
+        holes = {hole for cell in csv.row for hole in fields(cell)}
+        if not {"class", "name"} & holes and len(self.sent) > 1:
             raise ValueError(
                 f"submission.csv.id: {csv.id!r} gives {len(self.sent)} classes the same rows; write {{class}} or "
                 "{name} into it, or name the one class that has rows in submission.csv.classes"
             )
-        if self.submission.zip and self.submission.zip.pixels == "colour" and not all(c.colour for c in self.classes):
-            raise ValueError("submission.zip.pixels: 'colour' needs a colour for every class")
-        return self
+
+    def _pictures_fit(self) -> None:
+        pictures = self.submission.pictures
+        if pictures is None:
+            return
+        table = "zip" if self.submission.zip else "folder"
+        if pictures.pixels == "colour" and not all(label.colour for label in self.classes):
+            raise ValueError(f"submission.{table}.pixels: 'colour' needs a colour for every class")
+        for member in (pictures, *pictures.also):
+            if member.values is not None and len(member.values) != len(self.classes):
+                raise ValueError(
+                    f"submission.{table}.values: {len(member.values)} values for {len(self.classes)} classes"
+                )
+        if len(set(pictures.values or self.values)) != len(self.classes):
+            raise ValueError(f"submission.{table}.values: two classes have the same value; only pictures of `also` may")
 
     @property
     def mount(self) -> str:
@@ -174,8 +207,21 @@ class Competition(Strict):
     @property
     def sent(self) -> tuple[int, ...]:
         """Indices of the classes that a submission holds, in the file's order."""
-        csv = self.submission.csv
-        return self.indices(csv.classes if csv else None)
+        rows = self.submission.rows
+        return self.indices(rows.classes if rows else None)
+
+    @property
+    def kind(self) -> Literal["labels", "bits", "instances"]:
+        """What a mask is in memory: a label map (H, W) uint8; with classes that overlap, bit planes (H, W) uint32, bit
+        c for class c; instances, each with its class."""
+        if self.submission.by_instance:
+            return "instances"
+        return "bits" if self.submission.overlap else "labels"
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a pixel may belong to several classes, so that a model decides on each class by itself."""
+        return self.submission.overlap and not self.submission.by_instance
 
     @property
     def unclaimed(self) -> int:
@@ -185,8 +231,12 @@ class Competition(Strict):
 
     @property
     def counted(self) -> tuple[int, ...]:
-        """Indices of the classes that the metric counts."""
-        return self.indices(self.metric.classes) if self.metric.classes else self.sent
+        """Indices of the classes that the metric counts; of a sum, those of its first part."""
+        return self.counted_by(self.metric.rules[0])
+
+    def counted_by(self, rule: Rule) -> tuple[int, ...]:
+        """Indices of the classes that a rule counts."""
+        return self.indices(rule.classes) if rule.classes else self.sent
 
     def indices(self, names: tuple[str, ...] | None) -> tuple[int, ...]:
         """Class indices of `names`; of all classes when it is None."""
