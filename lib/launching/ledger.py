@@ -62,6 +62,19 @@ def remember(run: Run, made: dict[str, Any]) -> None:
     _replace(run, made | origin | {key: known[key] for key in SENT if key in known})
 
 
+def remember_predicted(run: Run, said: dict[str, Any]) -> None:
+    """Write the file that a session predicted into the ledger, once it is home, as the session's summary has it.
+
+    One that is not the file which the session checked is left out.
+    """
+    path = run.outputs / Path(str(said.get("file"))).name
+    if not path.is_file() or files.sha256(path) != said.get("sha256"):
+        return
+    known = _find(run, said["sha256"])
+    if known is None or "made" not in known:
+        remember(run, said | {"file": str(path)})
+
+
 def newest_file(run: Run) -> Path:
     """The file that the run made last; `UsageError` when there is none."""
     made = [entry for entry in run.read()["submissions"] if "made" in entry]

@@ -23,6 +23,10 @@ Place = Annotated[
     str | None, Option("--on", metavar="local|kaggle|colab", help="Default: Kaggle with --gpu, else here.")
 ]
 Kernel = Annotated[str, Option("--kernel", metavar="NAME", help="A script of kernels/.")]
+Members = Annotated[
+    list[str] | None,
+    Option("--run", metavar="RUN", help="With --kernel predict: whose weights; repeatable. Default: the newest."),
+]
 Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any recipe key; repeatable.")]
 Recipe = Annotated[Path | None, Option("--recipe", metavar="FILE.toml", help="Recipe keys from a file.", parser=_path)]
 Internet = Annotated[

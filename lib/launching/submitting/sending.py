@@ -8,7 +8,7 @@ from typer import Typer
 
 from lib.errors import Refused
 from lib.launching import options
-from lib.launching.runs import competition_named, finished
+from lib.launching.runs import competition_named, sender
 from lib.launching.terminal import next_step, say, talk
 
 app = Typer()
@@ -36,7 +36,7 @@ def send(
     from lib.submissions.check import must_pass
     from lib.submissions.job import layout_to_send
 
-    found = finished(run)
+    found = sender(run)
     described, word, _ = competition_named(competition, found)
     slug = slug_of(described, word)
     path = file or ledger.newest_file(found)
@@ -59,14 +59,14 @@ def send(
         admit(connect())
         say({"file": str(path), "sha256": content, "sent_to": slug, "sent": None}, as_json, [f"{path}: may be sent"])
         return next_step("the same command without --dry-run")
-    sender, entry = leaderboard.send(found, path, content, slug, message, admit)
+    owner, entry = leaderboard.send(found, path, content, slug, message, admit)
     talk(f"submission {entry['ref']} is in; waiting for its score")
     try:
-        entry = waiting.wait(sender, entry)
+        entry = waiting.wait(owner, entry)
     except KeyboardInterrupt:
         next_step(f"python submit.py send {typed(path)} -c {word}   (waits on, sends nothing twice)")
         raise
-    say(entry, as_json, [ledger_words.sent_line(sender, entry)])
+    say(entry, as_json, [ledger_words.sent_line(owner, entry)])
     next_step(STATUS)
 
 
