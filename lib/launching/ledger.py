@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
+import statistics
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ UPLOADING = "uploading"
 SENDING = "sending"
 """The status of an entry whose submission was asked for, and of which nobody knows yet whether it was made."""
 
-SENT = ("sent", "sent_to", "copy", "ref", "status", "public_score", "rank", "kernel")
+SENT = ("sent", "sent_to", "copy", "ref", "status", "public_score", "rank", "kernel", "kernel_mark")
 """The keys that sending adds to an entry."""
 
 NOT_MADE_OF = ("competition", "images", "which", "format")
@@ -104,8 +105,12 @@ def sent_before(content: str, competition: str) -> tuple[Run, dict[str, Any]] | 
     return None
 
 
-def begin(run: Run, path: Path, content: str, competition: str) -> dict[str, Any]:
+def begin(
+    run: Run, path: Path, content: str, competition: str, kernel: tuple[str, str] | None = None
+) -> dict[str, Any]:
     """Write down, before anything leaves, that a file is being sent; returns its entry, with `copy` to be uploaded.
+
+    `kernel`: the version that made it and is what really is submitted, and a mark of its own for the listing.
 
     Raises `Refused` when `path` no longer holds the `content` that was checked.
     """
@@ -118,6 +123,7 @@ def begin(run: Run, path: Path, content: str, competition: str) -> dict[str, Any
     known = _find(run, content, competition) or _find(run, content) or {"file": str(path), "sha256": content}
     fresh = {key: value for key, value in known.items() if key not in SENT}
     entry = fresh | {"sent": now(), "sent_to": competition, "copy": str(copy), "status": UPLOADING}
+    entry |= {"kernel": kernel[0], "kernel_mark": kernel[1]} if kernel else {}
     _replace(run, entry)
     return entry
 
@@ -149,7 +155,7 @@ def entry_of(run: Run, content: str) -> dict[str, Any]:
 
 
 def local_score(run: Run, entry: dict[str, Any]) -> float | None:
-    """The score that a file has here, or else its run's on validation; None when there is neither."""
+    """The score that a file has here, or else its runs' mean on validation; None when there is neither."""
     return _scored(run, entry)[0]
 
 
@@ -187,20 +193,31 @@ def description(run: Run, entry: dict[str, Any], message: str | None) -> str:
     """What goes with a submission: the message, or run and local score; and the mark to know it by in a listing."""
     score = local_score(run, entry)
     words = message or (run.id if score is None else f"{run.id}, local {score:.5f}")
-    return f"{words} {mark(entry['sha256'])}"
+    return f"{words} {mark(entry)}"
 
 
-def mark(content: str) -> str:
-    """A file's mark in the description of its submission."""
-    return f"[{content[:12]}]"
+def mark(entry: dict[str, Any]) -> str:
+    """An entry's mark in the description of its submission: its content's, or of a kernel's version its own."""
+    return f"[{(entry.get('kernel_mark') or entry['sha256'])[:12]}]"
 
 
 def _scored(run: Run, entry: dict[str, Any]) -> tuple[float | None, Any]:
     """A local score, and its interval. A file that the run did not make has none of the run's."""
     if entry.get("score"):
         return entry["score"]["score"], entry["score"].get("interval")
-    metric = run.read().get("metrics") if "made" in entry else None
-    return (metric["value"], metric.get("interval")) if metric else (None, None)
+    if "made" not in entry:
+        return None, None
+    metrics = [_metric(name) for name in (entry.get("made_of") or {}).get("runs") or [run.id]]
+    values = [metric["value"] for metric in metrics if metric]
+    interval = metrics[0].get("interval") if len(metrics) == 1 and metrics[0] else None
+    return (statistics.fmean(values), interval) if values else (None, None)
+
+
+def _metric(run: str) -> dict[str, Any] | None:
+    """What a run scored on validation, where that run is still here."""
+    with suppress(Failed):
+        return Run(runs_folder() / run).read().get("metrics")
+    return None
 
 
 def _made_of(run: Run) -> dict[str, Any]:

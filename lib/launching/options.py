@@ -64,5 +64,10 @@ File = Annotated[Path, Argument(metavar="FILE", help="A submission.", parser=_pa
 OwnFile = Annotated[Path | None, Argument(metavar="[FILE]", help="Default: the run's submission.", parser=_path)]
 Truth = Annotated[Path, Option("--truth", metavar="DIR", help="Truth masks.", parser=_path)]
 Message = Annotated[str | None, Option("-m", "--message", help="Default: the run and its score.")]
+Code = Annotated[bool, Option("--code", help="Code competitions: push kernels/predict.py, run it, submit its version.")]
+CodeGpu = Annotated[str | None, Option("--gpu", metavar="t4x2|none|…", help="With --code. Default: t4x2.")]
+CodeTimeout = Annotated[
+    str | None, Option("--timeout", metavar="9h", help="With --code: what the competition gives a rerun. Default: 9h.")
+]
 SendDry = Annotated[bool, Option("--dry-run", help="All checks, Kaggle's answers too; nothing is sent.")]
 Late = Annotated[bool, Option("--late", help="After the deadline too, where such submissions are scored.")]

@@ -25,7 +25,8 @@ class Competition:
     """`data` is mounted into kernels; `code_only` takes kernel versions instead of files.
 
     `takes_late` scores submissions after the deadline; `total_limit` is the most that a team has in all; `others` are
-    the scores of the other teams; `hides_scores` until the end; a `disabled` one takes nothing.
+    the scores of the other teams; `hides_scores` until the end; a `disabled` one takes nothing. `hidden` is mounted in
+    `data`'s place while a submitted version is run again and scored.
     """
 
     scorer: Callable[[Path], float]
@@ -35,6 +36,7 @@ class Competition:
     deadline: datetime = datetime(2100, 1, 1, tzinfo=UTC)
     user_has_entered: bool = True
     metric: str = "Dice"
+    hidden: Path | None = None
     takes_late: bool = False
     total_limit: int | None = None
     others: tuple[float, ...] = ()
@@ -55,6 +57,8 @@ class Submission:
     score: float | None = None
     error: str = ""
     polls: int = 0
+    rerun: Any = None
+    """The session in which a code competition runs the version again."""
 
 
 class CompetitionsService:
@@ -120,7 +124,8 @@ class CompetitionsService:
         file = version.folder / "working" / Path(name).name
         if name != file.name or not file.is_file():
             raise Refused(400, f"Submission not allowed: The notebook has no output file {name!r}.")
-        return self._submit(slug, competition, file, request.get("submissionDescription", ""))
+        rerun = self.server.kernel_service.rerun(version, slug, competition.hidden) if competition.hidden else None
+        return self._submit(slug, competition, file, request.get("submissionDescription", ""), rerun)
 
     def submission(self, request: Json) -> Json:
         """PENDING, which is the default and left out, until it was asked for `scoring_polls` times.
@@ -157,7 +162,7 @@ class CompetitionsService:
             {"numToday": today, "numTotal": total, "numAllowedNow": left, "limitedByTotal": by_total}
         )
 
-    def _submit(self, slug: str, competition: Competition, file: Path, description: str) -> Json:
+    def _submit(self, slug: str, competition: Competition, file: Path, description: str, rerun: Any = None) -> Json:
         if competition.disabled:
             raise Refused(400, "Submission not allowed: This competition takes no submissions now.")
         if datetime.now(UTC) > competition.deadline and not competition.takes_late:
@@ -168,15 +173,20 @@ class CompetitionsService:
             allowance = f"Your team has used its daily Submission allowance ({competition.daily_limit}) today"
             raise Refused(400, f"Submission not allowed: {allowance}, please try again tomorrow UTC.")
         ref = 50_000_001 + len(self.server.submissions)
-        submission = Submission(ref, slug, file, description, datetime.now(UTC))
-        try:
-            submission.score = float(competition.scorer(file))
-        except Exception as error:
-            submission.error = str(error) or type(error).__name__
+        submission = Submission(ref, slug, file, description, datetime.now(UTC), rerun=rerun)
+        if rerun is None:
+            _score(submission, competition)
         self.server.submissions.append(submission)
         return {"ref": ref, "message": f"Successfully submitted to {slug.replace('-', ' ').capitalize()}"}
 
     def _shown(self, submission: Submission) -> Json:
+        if submission.rerun is not None and not submission.rerun.active:
+            submission.file = submission.rerun.folder / "working" / submission.file.name
+            if submission.rerun.status == "COMPLETE":
+                _score(submission, self.server.competitions[submission.competition])
+            else:
+                submission.error = "Notebook Threw Exception"
+            submission.rerun = None
         fields = {
             "ref": submission.ref,
             "date": submission.date.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
@@ -186,7 +196,8 @@ class CompetitionsService:
             "submittedBy": self.server.owner,
             "url": f"https://www.kaggle.com/submissions/{submission.ref}/{submission.ref}.raw",
         }
-        if submission.polls - self.server.submission_lag > self.server.scoring_polls:
+        waited = submission.polls - self.server.submission_lag > self.server.scoring_polls
+        if waited and submission.rerun is None:
             scored = submission.score is not None
             fields["status"] = "COMPLETE" if scored else "ERROR"
             hidden = self.server.competitions[submission.competition].hides_scores
@@ -217,3 +228,10 @@ class CompetitionsService:
         if not competition.user_has_entered:
             raise Refused(403, RULES.format(purpose))
         return slug, competition
+
+
+def _score(submission: Submission, competition: Competition) -> None:
+    try:
+        submission.score = float(competition.scorer(submission.file))
+    except Exception as error:
+        submission.error = str(error) or type(error).__name__

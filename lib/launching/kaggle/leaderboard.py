@@ -79,7 +79,7 @@ def settle(api: Any, run: Run, entry: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if "ref" in entry:
         return entry
-    found = creating.listed(api, entry["sent_to"], ledger.mark(entry["sha256"]))
+    found = creating.listed(api, entry["sent_to"], ledger.mark(entry))
     if found is not None:
         return ledger.note(run, entry, found)
     if ledger.age(entry) < SETTLED_SECONDS:
@@ -109,7 +109,7 @@ def _submit(api: Any, run: Run, entry: dict[str, Any], description: str) -> Subm
     return creating.create(
         api,
         slug,
-        ledger.mark(entry["sha256"]),
+        ledger.mark(entry),
         CREATE,
         lambda client: client.competitions.competition_api_client.create_submission(request),
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typer import Typer
 
-from lib.errors import Refused
+from lib.errors import Refused, UsageError
 from lib.launching import options
-from lib.launching.runs import competition_named, sender
+from lib.launching.runs import competition_named, finished, sender
 from lib.launching.terminal import next_step, say, talk
+
+if TYPE_CHECKING:
+    from lib.launching.code_submission import CodeRequest
 
 app = Typer()
 
@@ -24,6 +27,9 @@ def send(
     data: options.Data = None,
     sample: options.Sample = None,
     message: options.Message = None,
+    code: options.Code = False,
+    gpu: options.CodeGpu = None,
+    timeout: options.CodeTimeout = None,
     late: options.Late = False,
     dry: options.SendDry = False,
     as_json: options.Json = False,
@@ -36,6 +42,20 @@ def send(
     from lib.submissions.check import must_pass
     from lib.submissions.job import layout_to_send
 
+    if code:
+        from lib.launching.code_submission import CodeRequest
+
+        trained = finished(run)
+        described, word, _ = competition_named(competition, trained)
+        if file is not None:
+            raise UsageError("--code submits a kernel's version, not a file", "leave FILE out")
+        return send_code(
+            CodeRequest(trained, described, word, slug_of(described, word), gpu, timeout, message, late, data, sample),
+            dry,
+            as_json,
+        )
+    if gpu or timeout:
+        raise UsageError("--gpu and --timeout are for the session of --code", "leave them out")
     found = sender(run)
     described, word, _ = competition_named(competition, found)
     slug = slug_of(described, word)
@@ -65,6 +85,27 @@ def send(
         entry = waiting.wait(owner, entry)
     except KeyboardInterrupt:
         next_step(f"python submit.py send {typed(path)} -c {word}   (waits on, sends nothing twice)")
+        raise
+    say(entry, as_json, [ledger_words.sent_line(owner, entry)])
+    next_step(STATUS)
+
+
+def send_code(request: CodeRequest, dry: bool, as_json: bool) -> None:
+    """Push, follow, check, submit and wait; each stage is picked up by the same command."""
+    from lib.launching import code_submission, commands, ledger_words
+    from lib.launching.kaggle import waiting
+    from lib.launching.kaggle.client import connect
+
+    if dry:
+        code_submission.admit(connect(), request)
+        return commands.look(code_submission.plan_of(request), False, as_json)
+    try:
+        owner, entry = code_submission.submit(request)
+        talk(f"submission {entry['ref']} of {entry['kernel']} is in; its rerun may take hours (Ctrl-C leaves it)")
+        entry = waiting.wait(owner, entry)
+    except KeyboardInterrupt:
+        command = f"python submit.py send --code --run {request.trained.id} -c {request.word}"
+        next_step(f"{command}   (goes on where it is, does nothing twice)")
         raise
     say(entry, as_json, [ledger_words.sent_line(owner, entry)])
     next_step(STATUS)
