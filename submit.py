@@ -3,6 +3,9 @@
 \b
 python submit.py                          newest finished run: predict, encode, check, score
 python submit.py send                     send that file to Kaggle and wait for its score
+python submit.py send --code              for a code competition: push the kernel, run it, submit its version
+python submit.py rehearse                 its hidden rerun, here: other images, no network, an estimate of its time
+python submit.py status                   every file: what made it, its scores, which to trust
 python submit.py predict | encode | decode | check | score        the steps, one by one
 """
 
@@ -13,11 +16,11 @@ from typer import Context, Exit
 from lib.errors import Failed
 from lib.launching import options
 from lib.launching.runs import competition_named, finished
-from lib.launching.submitting import filing, predicting, sending
+from lib.launching.submitting import filing, predicting, rehearsing, sending
 from lib.launching.terminal import main, next_step, program, refuse_misplaced, say
 
 app = program(__doc__)
-for part in (predicting, filing, sending):
+for part in (predicting, filing, rehearsing, sending):
     app.add_typer(part.app)
 
 

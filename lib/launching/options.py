@@ -69,5 +69,11 @@ CodeGpu = Annotated[str | None, Option("--gpu", metavar="t4x2|none|…", help="W
 CodeTimeout = Annotated[
     str | None, Option("--timeout", metavar="9h", help="With --code: what the competition gives a rerun. Default: 9h.")
 ]
+Tried = Annotated[int, Option("--try", min=1, metavar="N", help="Images that are predicted here.")]
+Hidden = Annotated[
+    int | None,
+    Option("--images", min=1, metavar="N", help="Images of the hidden set. Default: as many as are visible."),
+]
+RerunLimit = Annotated[str, Option("--limit", metavar="9h", help="What the competition gives a rerun.")]
 SendDry = Annotated[bool, Option("--dry-run", help="All checks, Kaggle's answers too; nothing is sent.")]
 Late = Annotated[bool, Option("--late", help="After the deadline too, where such submissions are scored.")]

@@ -20,6 +20,7 @@ from typing import Any
 
 from lib import files
 from lib.competitions import Competition, parse
+from lib.competitions.layout import without_layout
 from lib.competitions.loader import find as find_competition
 from lib.errors import UsageError
 from lib.folders import PROJECT, runs_folder
@@ -127,6 +128,8 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     usual = shlex.split(predicting[0].run.competition_word)[0] if predicting else usual
     competition_file = find_competition(usual if request.competition is None else request.competition)
     competition = parse(competition_file)
+    if competition.data.train is None and not predicting:
+        raise without_layout(competition.name)
     members.must_fit(predicting, competition)
     recipe, origins = resolve(_layers(competition, competition_file, place, request, environment, predicting))
     check_network(recipe, place)
