@@ -248,6 +248,7 @@ def finish(
         "score": score,
         "made_of": {"runs": [m["run"] for m in plan["members"]], "tta": folders.recipe().infer.tta},
     }
+    summary["seconds"] = round(time.time() - began, 3)
     files.write_json(folders.working / "summary.json", summary)
     print(f"{path.name}: {len(layout.rows)} rows for {len(layout.images)} images, {path.stat().st_size:,} bytes")
     for problem in problems:

@@ -46,6 +46,7 @@ class CodeRequest:
     slug: str
     gpu: str | None = None
     timeout: str | None = None
+    settings: tuple[str, ...] = ()
     message: str | None = None
     late: bool = False
     data: Path | None = None
@@ -62,6 +63,7 @@ def plan_of(asked_for: CodeRequest) -> Plan:
             gpu=asked_for.gpu or GPU,
             internet=False,
             timeout=asked_for.timeout or LIMIT,
+            settings=asked_for.settings,
             runs=(asked_for.trained.id,),
         )
     )

@@ -62,11 +62,14 @@ def made_words(run: str, made_of: dict[str, Any] | None) -> str:
     for key, value in (made_of or {}).items():
         if value in (None, [], {}, "", run, [run]):
             continue
-        if key in ("run", "runs", "checkpoints", "folds", "members"):
+        if key in ("run", "runs") and (isinstance(value, str) or len(value) == 1):
+            only = value if isinstance(value, str) else next(iter(value))
+            words.append(f"run {only.split('-')[-1]}")
+        elif key in ("runs", "checkpoints", "folds", "members"):
             listed = value if isinstance(value, (list, dict)) else [value]
             words.append(f"{len(listed)} {key if len(listed) != 1 else key.removesuffix('s')}")
         elif key == "tta":
-            words.append(str(value))
+            words.append("no tta" if value == "none" else str(value))
         elif isinstance(value, (list, tuple)) and len(value) <= 4:
             words.append(f"{key} {' '.join(map(str, value))}")
         elif isinstance(value, (int, float, str)) and not isinstance(value, bool):

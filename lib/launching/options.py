@@ -75,5 +75,8 @@ Hidden = Annotated[
     Option("--images", min=1, metavar="N", help="Images of the hidden set. Default: as many as are visible."),
 ]
 RerunLimit = Annotated[str, Option("--limit", metavar="9h", help="What the competition gives a rerun.")]
+InferSettings = Annotated[
+    list[str] | None, Option("--set", metavar="infer.KEY=VALUE", help="How the kernel predicts; repeatable.")
+]
 SendDry = Annotated[bool, Option("--dry-run", help="All checks, Kaggle's answers too; nothing is sent.")]
 Late = Annotated[bool, Option("--late", help="After the deadline too, where such submissions are scored.")]

@@ -55,7 +55,7 @@ def _choose(competition: Competition, data: Path | None, folder: Path, count: in
     test = competition.data.test
     if data is None:
         raise UsageError(f"where are the images of {competition.name}?", "give the data root with --data DIR")
-    source = test if holds(test, data) else competition.data.train
+    source = test if holds(test, data) or competition.data.train is None else competition.data.train
     known = list(find(data, source.images))
     if not known:
         raise UsageError(f"no image under {data} fits the pattern {source.images!r}", "give the data root with --data")

@@ -33,6 +33,10 @@ SHARE = 0.9
 """Of the limit: an estimate beyond it is too close to fit."""
 
 
+START = 60.0
+"""Seconds that a session on Kaggle is given to unpack and import before its first image."""
+
+
 @dataclass(frozen=True)
 class RehearsalRequest:
     """The words of the command line, `limit` in seconds; `images` of the hidden set."""
@@ -44,6 +48,7 @@ class RehearsalRequest:
     tried: int
     images: int
     limit: int
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,17 @@ class Rehearsal:
 
 def rehearse(asked: RehearsalRequest) -> Rehearsal:
     """Run the bundle as the hidden rerun would; `Failed` when it ends without a file."""
-    words = {"timeout": str(asked.limit), "runs": (asked.run.id,), "data": asked.data}
-    plan = make_plan(Request(competition=shlex.split(asked.word)[0], kernel=PREDICT, place="local", **words))
+    plan = make_plan(
+        Request(
+            competition=shlex.split(asked.word)[0],
+            kernel=PREDICT,
+            place="local",
+            data=asked.data,
+            settings=asked.settings,
+            timeout=str(asked.limit),
+            runs=(asked.run.id,),
+        )
+    )
     folder = runs_folder() / "rehearsal"
     shutil.rmtree(folder, ignore_errors=True)
     hidden = hidden_root(plan.competition, plan.data, folder / "hidden", asked.tried)
@@ -184,7 +198,7 @@ def _on_kaggle(run: Run) -> list[Pace]:
             if content["place"] != "kaggle" or [m["run"] for m in content.get("members", ())] != [run.id]:
                 continue
             summary = files.read_json(other.outputs / "summary.json")
-            return [Pace(f"run {other.id} on Kaggle", 60.0, summary["seconds"] / summary["images"])]
+            return [Pace(f"run {other.id} on Kaggle", START, summary["seconds"] / summary["images"])]
         except (Failed, KeyError, TypeError, ZeroDivisionError):  # not home, or somebody else's
             continue
     return []

@@ -20,6 +20,7 @@ def rehearse(
     tried: options.Tried = 6,
     images: options.Hidden = None,
     limit: options.RerunLimit = "9h",
+    settings: options.InferSettings = None,
     as_json: options.Json = False,
 ) -> None:
     """Run the bundle like the hidden rerun: other images, no network; estimate its time against the limit."""
@@ -32,11 +33,12 @@ def rehearse(
         raise UsageError(f"{described.name} names no test images", 'add [data.test] images = "…" to its file')
     if images is None:
         images = len(job_for(described, data, found).images)
-    done = rehearse(RehearsalRequest(found, described, word, data, tried, images, durations.parse(limit)))
+    seconds = durations.parse(limit)
+    done = rehearse(RehearsalRequest(found, described, word, data, tried, images, seconds, tuple(settings or ())))
     say(done.document, as_json, done.lines)
     if done.problems or not done.fits:
         next_step(
-            f"python submit.py rehearse --run {found.id} … with less to do: fewer orientations or a smaller model"
+            f"python submit.py rehearse --run {found.id} --set infer.tta=none   (or a smaller model)"
             if not done.problems
             else f"repair what is wrong, then python submit.py rehearse --run {found.id}"
         )

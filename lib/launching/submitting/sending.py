@@ -8,7 +8,7 @@ from typer import Typer
 
 from lib.errors import Refused, UsageError
 from lib.launching import options
-from lib.launching.runs import competition_named, finished, sender
+from lib.launching.runs import Run, competition_named, finished, sender
 from lib.launching.terminal import next_step, say, talk
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def send(
     code: options.Code = False,
     gpu: options.CodeGpu = None,
     timeout: options.CodeTimeout = None,
+    settings: options.InferSettings = None,
     late: options.Late = False,
     dry: options.SendDry = False,
     as_json: options.Json = False,
@@ -50,12 +51,24 @@ def send(
         if file is not None:
             raise UsageError("--code submits a kernel's version, not a file", "leave FILE out")
         return send_code(
-            CodeRequest(trained, described, word, slug_of(described, word), gpu, timeout, message, late, data, sample),
+            CodeRequest(
+                trained,
+                described,
+                word,
+                slug_of(described, word),
+                gpu,
+                timeout,
+                tuple(settings or ()),
+                message,
+                late,
+                data,
+                sample,
+            ),
             dry,
             as_json,
         )
-    if gpu or timeout:
-        raise UsageError("--gpu and --timeout are for the session of --code", "leave them out")
+    if gpu or timeout or settings:
+        raise UsageError("--gpu, --timeout and --set are for the session of --code", "leave them out")
     found = sender(run)
     described, word, _ = competition_named(competition, found)
     slug = slug_of(described, word)
@@ -128,8 +141,14 @@ def status(competition: options.Name = None, as_json: options.Json = False) -> N
         or (wanted.kaggle.competition and wanted.kaggle.competition == entry.get("sent_to"))
     ]
     say(ledger_words.document(entries), as_json, ledger_words.lines(entries))
-    unsent = next((run for run, entry in entries if not entry.get("sent") and entry.get("which") == "test"), None)
+    unsent = next((run for run, entry in entries if _waits_to_be_sent(run, entry)), None)
     next_step(f"python submit.py send --run {unsent.id}" if unsent else "python launch.py runs")
+
+
+def _waits_to_be_sent(run: Run, entry: dict[str, Any]) -> bool:
+    """Whether a file is right, and a leaderboard is there for it."""
+    right = entry.get("which") == "test" and not entry.get("problems") and not entry.get("sent")
+    return right and run.competition.kaggle.competition is not None
 
 
 def slug_of(described: Any, word: str) -> str:
