@@ -8,9 +8,9 @@ import pytest
 
 from lib.competitions import find_pairs
 from lib.launching.rehearsing import isolation
-from lib.launching.rehearsing.hidden import hidden_root
 from lib.launching.rehearsing.rerun import Pace, Rehearsal
 from lib.rasters import read_image
+from lib.submissions.hidden import hidden_root
 from lib.submissions.job import find_job
 from tests.conftest import program_in
 from tests.ready import field, ready_run

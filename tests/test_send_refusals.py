@@ -31,25 +31,20 @@ def entries(sender: Program) -> list[dict]:
     return files.read_json(path)["submissions"]
 
 
-def test_before_it_is_sent_everything_that_counts_is_shown(server, sender):
-    done = sender("submit.py", "send")
-    assert f"{SLUG}, scored on Kaggle by Mean Dice" in done.stderr
-    assert "0 of 5 used today, 5 left" in done.stderr
-    assert "2100-01-01 00:00 UTC, in " in done.stderr
-    assert "nothing scored there yet from this machine" in done.stderr
+def test_before_it_is_sent_everything_that_counts_is_shown_and_dry_nothing_else_happens(server, sender):
+    for words in (("--dry-run",), ()):
+        done = sender("submit.py", "send", *words)
+        assert f"{SLUG}, scored on Kaggle by Mean Dice" in done.stderr
+        assert "0 of 5 used today, 5 left" in done.stderr
+        assert "2100-01-01 00:00 UTC, in " in done.stderr
+        assert "local 0.9" in done.stderr
+        assert "nothing scored there yet from this machine" in done.stderr
+        assert server.count("StartSubmissionUpload") == len(server.submissions) == (not words)
+        assert ("sent" in entries(sender)[0]) == (not words)
     assert "public score 0.75, rank 2; the local score was 0.9" in done.stdout
     (entry,) = entries(sender)
     assert (entry["public_score"], entry["rank"], entry["status"]) == (0.75, 2, "COMPLETE")
     assert entry["made_of"] == {"run": "20260101-000000-field-abcd", "tta": "d4"}
-
-
-def test_a_dry_run_asks_and_sends_nothing(server, sender):
-    done = sender("submit.py", "send", "--dry-run")
-    assert "0 of 5 used today, 5 left" in done.stderr
-    assert "next: the same command without --dry-run" in done.stderr
-    assert server.count("StartSubmissionUpload") == server.count("CreateSubmission") == 0
-    assert "sent" not in entries(sender)[0]
-    sender("submit.py", "send")
     assert "would cost a second submission" in sender("submit.py", "send", "--dry-run", code=3).stderr
 
 
@@ -109,11 +104,15 @@ def test_when_they_come_back(board_, said):
     assert said in f"{caught.value.reason} {caught.value.hint}"
 
 
-def test_a_question_without_an_answer_stands_in_nobodys_way(server, sender):
+def test_a_question_without_an_answer_and_a_hidden_score_stand_in_nobodys_way(server, sender):
     server.faults.add("GetCompetition", HtmlPage(503))
     server.faults.add("GetSubmissionLimits", HtmlPage(200))
+    server.competitions[SLUG].hides_scores = True
     done = sender("submit.py", "send")
     assert done.stderr.count("Kaggle did not say") == 2
+    assert "public score hidden" in done.stdout
+    assert entries(sender)[0]["public_score"] is None
+    assert "its score is hidden" in sender("submit.py", "send", code=3).stderr
     assert len(server.submissions) == 1
 
 
@@ -140,11 +139,3 @@ def test_an_upload_goes_on_where_a_killed_process_was(server, sender):
     assert server.urls.pieces == [10, size - 10]
     assert server.count("StartSubmissionUpload") == 1
     assert len(server.submissions) == 1
-
-
-def test_a_score_that_is_hidden_until_the_end(server, sender):
-    server.competitions[SLUG].hides_scores = True
-    done = sender("submit.py", "send")
-    assert "public score hidden" in done.stdout
-    assert entries(sender)[0]["public_score"] is None
-    assert "its score is hidden" in sender("submit.py", "send", code=3).stderr

@@ -23,7 +23,6 @@ from lib.launching import durations
 from lib.launching.here.local import FOLDERS
 from lib.launching.preparing.plan import PREDICT, Plan, Request, make_plan
 from lib.launching.rehearsing import isolation
-from lib.launching.rehearsing.hidden import hidden_root
 from lib.launching.runs import Run, all_runs
 from lib.launching.terminal import talk
 
@@ -115,6 +114,8 @@ class Rehearsal:
 
 def rehearse(asked: RehearsalRequest) -> Rehearsal:
     """Run the bundle as the hidden rerun would; `Failed` when it ends without a file."""
+    from lib.submissions.hidden import hidden_root
+
     plan = make_plan(
         Request(
             competition=shlex.split(asked.word)[0],

@@ -20,7 +20,8 @@ from lib.competitions.schema import Source
 from lib.data.scenes import scene
 from lib.errors import SwathError, UsageError
 from lib.rasters import encode_png
-from lib.submissions import Layout, container, expected
+from lib.submissions import container
+from lib.submissions.layout import Layout, expected
 from lib.submissions.truth import sizes_of
 
 SCENES = 900
