@@ -61,6 +61,8 @@ def launch(
     request = Request(competition, kernel, on, gpu, data, *words)
     if detach and (sessions > 1 or sweep):
         raise UsageError("--detach leaves nobody to push the next session", "leave it out, and type this under tmux")
+    if sweep is not None and kernel != "train":
+        raise UsageError("--sweep is for training", "leave it out")
     if sweep is not None:
         return commands.try_all(request, sweep, retry, dry, as_json)
     plan = make_plan(request)

@@ -90,6 +90,14 @@ def test_who_leaves_comes_back_to_the_stage_that_was_reached(server, sender, tmp
     assert (server.count("SaveKernel"), server.count("CreateCodeSubmission")) == (1, 1)
 
 
+def test_of_two_at_once_one_pushes_and_one_submits(server, sender):
+    together = [sender.start(*WORDS) for _ in range(2)]
+    codes = [process.wait(timeout=120) for process in together]
+    said = [process.communicate()[1] for process in together]
+    assert 0 in codes, said
+    assert (server.count("SaveKernel"), server.count("CreateCodeSubmission")) == (1, 1)
+
+
 def test_a_lost_answer_is_looked_for_and_not_asked_for_twice(server, sender):
     server.faults.add("CreateCodeSubmission", Reset(work_done=True))
     server.faults.add("ListSubmissions", HtmlPage(503), times=3)

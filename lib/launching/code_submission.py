@@ -18,12 +18,15 @@ from typing import Any
 from lib import files
 from lib.competitions import Competition
 from lib.errors import Failed, Refused
+from lib.folders import runs_folder
 from lib.launching import ledger, starting
+from lib.launching.alone import alone
 from lib.launching.attempts import was_pushed
 from lib.launching.kaggle import board, creating, leaderboard
 from lib.launching.kaggle.client import asked, connect
 from lib.launching.preparing import preflight
 from lib.launching.preparing.plan import PREDICT, Plan, Request, make_plan
+from lib.launching.preparing.verdicts import FORCE
 from lib.launching.runs import Run, all_runs
 from lib.launching.session import KernelRef
 from lib.launching.terminal import talk
@@ -85,19 +88,29 @@ def submit(asked_for: CodeRequest) -> tuple[Run, dict[str, Any]]:
     Raises `Refused` when nothing was submitted, `Failed` when the kernel failed or it is not known what was submitted.
     """
     api, plan = connect(), plan_of(asked_for)
-    run = _begun(plan, asked_for.slug)
-    if run is not None:
+    with alone(runs_folder() / "code.lock", lambda: talk("another process is at this; waiting")):
+        run = _begun(plan, asked_for.slug)
+        is_begun = run is not None
+        run = run or _prepared(api, plan, asked_for)
+    if is_begun:
         talk(f"going on with {run.id}, which this command has begun")
     else:
-        admit(api, asked_for)
-        plan = preflight.clear(plan)
-        run = starting.prepare(plan, code={"competition": asked_for.slug, "key": _key(plan)})
-        starting.push(run)
+        starting.push(run, wait_slot=True)
     if not _entry(run).get("ref"):
         _run_to_its_end(run)
         _must_be_right(run, asked_for)
         return run, _submitted(api, run, asked_for)
     return run, _entry(run)
+
+
+def _prepared(api: Any, plan: Plan, asked_for: CodeRequest) -> Run:
+    """A run that is ready to be pushed, after everything that can be asked before; waits for a free slot."""
+    admit(api, asked_for)
+    try:
+        plan = preflight.clear(plan, wait_slot=True)
+    except Refused as error:
+        raise Refused(f"{error.reason}; nothing was pushed", (error.hint or "").removesuffix(f"; {FORCE}")) from None
+    return starting.prepare(plan, code={"competition": asked_for.slug, "key": _key(plan)})
 
 
 def _key(plan: Plan) -> str:

@@ -72,7 +72,7 @@ def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status, only
     summary = _summary(run)
     metric, finished = _metric(summary), summary.get("finished") is not False
     run.update(finished=finished, epochs_done=summary.get("epochs_done"), **({"metrics": metric} if metric else {}))
-    if fetched.whole and summary.get("submission"):
+    if fetched.whole and isinstance(summary.get("submission"), dict):
         ledger.remember_predicted(run, summary["submission"])
     if fetched.whole:
         run.update(fetched=now(), home=str(ref) if status.over else None)
