@@ -71,9 +71,10 @@ def test_a_late_first_submission_of_a_new_team_is_sent_where_it_is_asked_for(ser
     """Kaggle says zero of everything to who is on no team yet."""
     server.competitions[SLUG].deadline = datetime.now(UTC) - timedelta(hours=1)
     server.competitions[SLUG].takes_late = server.competitions[SLUG].no_team_yet = True
+    server.competitions[SLUG].others, server.competitions[SLUG].tells_rank = (0.9, 0.8, 0.77, 0.76, 0.1), False
     done = sender("submit.py", "send", "--late")
     assert "none made yet, 5 a day" in done.stderr
-    assert "public score 0.75" in done.stdout
+    assert "public score 0.75, rank 5" in done.stdout, "read from the leaderboard, two teams a page"
 
 
 def test_none_left_today(server, sender, tmp_path):

@@ -78,6 +78,20 @@ def test_what_made_a_file_in_a_few_words(made_of, said):
     assert made_words("r", made_of) == (said or "2 runs, flips, scales 0.75 1 1.25, thresholds")
 
 
+def test_what_a_kernel_predicted_has_its_runs_scores_on_validation(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWATH_RUNS", str(tmp_path / "runs"))
+    trained = [
+        ready_run(tmp_path / "runs", tmp_path, f"2026010{n}-000000-field-000{n}", metrics={"value": 0.8 + n / 100})
+        for n in (1, 2)
+    ]
+    entry = {"made": "2026-01-03", "made_of": {"runs": [run.id for run in trained]}}
+    assert ledger.local_score(trained[0], entry) == pytest.approx(0.815)
+    assert ledger.local_score(trained[0], {"sha256": "a stranger's"}) is None
+    one = entry | {"made_of": {"runs": [trained[0].id]}}
+    trained[0].update(metrics={"value": 0.81, "interval": [0.8, 0.83]})
+    assert (ledger.local_score(trained[1], one), ledger.noise(trained[1], one)) == (0.81, pytest.approx(0.015))
+
+
 @pytest.fixture
 def three(tmp_path, monkeypatch, server):
     """Three runs; the first two files were scored, the third waits; an old entry knows neither origin nor rank."""

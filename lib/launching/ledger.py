@@ -43,6 +43,7 @@ class Submitted:
     status: str
     score: float | None = None
     message: str = ""
+    team: str = ""
 
 
 def content_of(path: Path) -> str:

@@ -16,6 +16,8 @@ from .exchange import Refused, without_defaults
 RULES = "You must accept this competition's rules before you'll be able to {}."
 NOTEBOOKS_ONLY = "Submission not allowed: This competition only accepts Submissions from Notebooks."
 PAGE_SIZE = 20
+LEADERS = 2
+TEAM = "The tester's team"
 
 Json = dict[str, Any]
 
@@ -40,6 +42,7 @@ class Competition:
     takes_late: bool = False
     total_limit: int | None = None
     others: tuple[float, ...] = ()
+    tells_rank: bool = True
     hides_scores: bool = False
     disabled: bool = False
     no_team_yet: bool = False  # then the limits are all zero before the first submission
@@ -76,6 +79,7 @@ class CompetitionsService:
             "GetSubmission": self.submission,
             "ListSubmissions": self.submissions,
             "GetSubmissionLimits": self.limits,
+            "GetLeaderboard": self.leaderboard,
         }
 
     def get(self, request: Json) -> Json:
@@ -91,7 +95,7 @@ class CompetitionsService:
             "isKernelsSubmissionsOnly": competition.code_only,
             "submissionsDisabled": competition.disabled,
             "teamCount": len(competition.others) + 1,
-            "userRank": self._rank(slug, competition),
+            "userRank": self._rank(slug, competition) if competition.tells_rank else 0,
         }
         return without_defaults(fields)
 
@@ -162,6 +166,17 @@ class CompetitionsService:
             {"numToday": today, "numTotal": total, "numAllowedNow": left, "limitedByTotal": by_total}
         )
 
+    def leaderboard(self, request: Json) -> Json:
+        """A page of teams, best first; `LEADERS` a page, whatever was asked for."""
+        slug, competition = self._find(request)
+        teams = [(other, f"Team {place}") for place, other in enumerate(competition.others)]
+        own = [submission.score for submission in self._of(slug) if submission.score is not None]
+        teams = sorted([*teams, *([(max(own), TEAM)] if own else [])], key=lambda team: -team[0])
+        start = int(request.get("pageToken") or 0)
+        page = [{"teamName": name, "score": str(score)} for score, name in teams[start : start + LEADERS]]
+        token = str(start + LEADERS) if start + LEADERS < len(teams) else ""
+        return without_defaults({"submissions": page, "nextPageToken": token})
+
     def _submit(self, slug: str, competition: Competition, file: Path, description: str, rerun: Any = None) -> Json:
         if competition.disabled:
             raise Refused(400, "Submission not allowed: This competition takes no submissions now.")
@@ -194,6 +209,7 @@ class CompetitionsService:
             "fileName": submission.file.name,
             "totalBytes": submission.file.stat().st_size if submission.file.exists() else 0,
             "submittedBy": self.server.owner,
+            "teamName": TEAM,
             "url": f"https://www.kaggle.com/submissions/{submission.ref}/{submission.ref}.raw",
         }
         waited = submission.polls - self.server.submission_lag > self.server.scoring_polls

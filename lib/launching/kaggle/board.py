@@ -8,7 +8,6 @@ must_take(board)                         # Refused: the deadline has passed, non
 from __future__ import annotations
 
 import datetime
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,13 +141,6 @@ def lines(
         row("deadline", end),
         row("score", f"{'no local one' if local is None else f'local {local:.5f}'}; {beside}"),
     ]
-
-
-def rank_of(api: Any, slug: str) -> int | None:
-    """The team's rank on the public leaderboard; None when Kaggle does not say."""
-    with suppress(SwathError):
-        return look(api, slug).rank
-    return None
 
 
 def _none_left(board: Board, many: str, now: datetime.datetime) -> tuple[str, str]:

@@ -94,9 +94,9 @@ def ask(api: Any, ref: int) -> Submitted:
                 raise
     except KeyError:
         return Submitted(ref, "PENDING")
-    return Submitted(
-        ref, getattr(answer.status, "name", "PENDING"), _number(answer.public_score), answer.error_description or ""
-    )
+    status = getattr(answer.status, "name", "PENDING")
+    team = answer.team_name or ""
+    return Submitted(ref, status, _number(answer.public_score), answer.error_description or "", team)
 
 
 def _number(text: str | None) -> float | None:

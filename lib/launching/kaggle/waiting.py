@@ -12,8 +12,9 @@ from typing import Any
 
 from lib.errors import Failed, Refused, SwathError
 from lib.launching import ledger
-from lib.launching.kaggle import board, creating, credentials
+from lib.launching.kaggle import creating, credentials
 from lib.launching.kaggle.client import connect
+from lib.launching.kaggle.rank import rank_of
 from lib.launching.ledger import Submitted
 from lib.launching.polling import PATIENCE, POLL_SECONDS
 from lib.launching.runs import Run
@@ -74,5 +75,5 @@ def refresh(entries: Iterable[tuple[Run, dict[str, Any]]]) -> None:
 def _scored(api: Any, run: Run, entry: dict[str, Any], current: Submitted) -> dict[str, Any]:
     """Write a score down at once, and then the rank, which Kaggle may not say."""
     entry = ledger.note(run, entry, current)
-    rank = board.rank_of(api, entry["sent_to"])
+    rank = rank_of(api, entry["sent_to"], current.team)
     return entry if rank is None else ledger.note(run, entry, current, rank)
