@@ -11,12 +11,14 @@ import pytest
 from lib import files
 from lib.competitions import find_pairs
 from lib.errors import DataError
+from lib.inference import restore
+from lib.inference.predict import predict
 from lib.models import checkpoint
 from lib.models.found import checkpoints
-from lib.rasters import masks_in
+from lib.rasters import read_image
 from lib.submissions import read
 from lib.submissions.job import find_job
-from lib.submissions.pipeline import make_file, predict_run
+from lib.submissions.pipeline import make_file
 from lib.training.limit import Limit
 from tests.conftest import PROJECT, program_in
 from tests.ready import RECIPE, SLUG, field, ready_run
@@ -58,10 +60,13 @@ def rows(path):
 
 
 def test_the_file_is_the_one_that_is_made_at_home(kernel, session):
-    root, _, runs, _ = session
+    root, data, runs, _ = session
     kernel.main()
-    job, folder = predict_run(runs[0], runs[0].competition)
-    made = make_file(job, masks_in(folder, runs[0].competition), runs[0].folder)
+    own = checkpoint.load(runs[0].checkpoint)
+    job = find_job(runs[0].competition, data)
+    images = {pair.id: read_image(pair.image) for pair in job.images}
+    masks = {name: restore(predict(own.model, image, own.recipe), image.shape[:2]) for name, image in images.items()}
+    made = make_file(job, masks.__getitem__, runs[0].folder)
     said = files.read_json(root / "working/summary.json")
     assert said["submission"]["sha256"] == made["sha256"] == files.sha256(root / "working/submission.csv")
     assert said["submission"]["score"] == json.loads(json.dumps(made["score"]))
@@ -81,8 +86,8 @@ def test_several_runs_are_averaged(kernel, session):
     loaded = [checkpoint.load(run.checkpoint) for run in runs]
     layout = find_job(competition, data).layout()
     for image, labels in read(root / "working/submission.csv", competition, layout):
-        pixels = kernel.read_image(data / "test" / f"{image}.png")
-        mean = np.mean([kernel.predict(one.model, pixels, one.recipe) for one in loaded], axis=0)
+        pixels = read_image(data / "test" / f"{image}.png")
+        mean = np.mean([predict(one.model, pixels, one.recipe) for one in loaded], axis=0)
         assert np.array_equal(labels, mean.argmax(0))
 
 

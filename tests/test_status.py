@@ -71,6 +71,8 @@ def test_two_scores_are_no_correlation_and_none_no_advice():
         (None, "-"),
         ({"run": "r", "tta": "d4"}, "d4"),
         ({"runs": ["r", "s"], "tta": "flips", "scales": [0.75, 1, 1.25], "thresholds": {"a": 0.4}}, None),
+        ({"run": "r", "tta": "none", "scales": [1.0], "members": [{"weight": 1}]}, "no tta"),
+        ({"run": "a-b-3c65", "members": [{}, {}], "decision": {"bias": {}}}, "run 3c65, 2 members, decision"),
         ({"checkpoints": {"a": 1.0}, "folds": [0, 1, 2], "blend": "hann"}, "1 checkpoint, 3 folds, blend hann"),
     ],
 )
@@ -90,6 +92,15 @@ def test_what_a_kernel_predicted_has_its_runs_scores_on_validation(tmp_path, mon
     one = entry | {"made_of": {"runs": [trained[0].id]}}
     trained[0].update(metrics={"value": 0.81, "interval": [0.8, 0.83]})
     assert (ledger.local_score(trained[1], one), ledger.noise(trained[1], one)) == (0.81, pytest.approx(0.015))
+
+
+def test_the_document_of_the_predictions_says_what_made_them(tmp_path):
+    run = ready_run(tmp_path / "runs", field(tmp_path / "data"))
+    made_by = {"competition": "field", "tta": "flips", "scales": [1.0], "window": 64, "members": [{"weight": 1.0}]}
+    with_file(run, made_of={"run": run.id, "made_by": made_by, "which": "test"})
+    (entry,) = run.read()["submissions"]
+    assert entry["made_of"] == {"run": run.id, "tta": "flips", "scales": [1.0], "members": [{"weight": 1.0}]}
+    assert made_words(run.id, entry["made_of"]) == "flips"
 
 
 @pytest.fixture

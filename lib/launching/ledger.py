@@ -31,8 +31,8 @@ SENDING = "sending"
 SENT = ("sent", "sent_to", "copy", "ref", "status", "public_score", "rank", "kernel", "kernel_mark")
 """The keys that sending adds to an entry."""
 
-NOT_MADE_OF = ("competition", "images", "which", "format")
-"""What predictions.json says besides what made the predictions."""
+MADE_OF = ("run", "runs", "folds", "members", "checkpoints", "tta", "scales", "thresholds", "decision")
+"""What of predictions.json says what made the predictions."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,11 @@ def _made_of(run: Run) -> dict[str, Any]:
     content = None
     with suppress(Failed):
         content = files.read_json(run.folder / "predictions" / "predictions.json")
-    return {key: value for key, value in content.items() if key not in NOT_MADE_OF} if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    made_by = content.get("made_by")
+    known = content | made_by if isinstance(made_by, dict) else content
+    return {key: known[key] for key in MADE_OF if known.get(key)}
 
 
 def _find(run: Run, content: str, competition: str | None = None) -> dict[str, Any] | None:

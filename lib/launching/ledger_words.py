@@ -60,7 +60,7 @@ def made_words(run: str, made_of: dict[str, Any] | None) -> str:
     """What made a file, in the fewest words: `2 runs, d4, scales 0.75 1 1.25`."""
     words = []
     for key, value in (made_of or {}).items():
-        if value in (None, [], {}, "", run, [run]):
+        if value in (None, [], {}, "", run, [run], [1], [1.0]) or (key == "members" and len(value) == 1):
             continue
         if key in ("run", "runs") and (isinstance(value, str) or len(value) == 1):
             only = value if isinstance(value, str) else next(iter(value))
