@@ -3,6 +3,9 @@
 \b
 python submit.py                          newest finished run: predict, encode, check, score
 python submit.py send                     send that file to Kaggle and wait for its score
+python submit.py send --code              for a code competition: push the kernel, run it, submit its version
+python submit.py rehearse                 its hidden rerun, here: other images, no network, an estimate of its time
+python submit.py status                   every file: what made it, its scores, which to trust
 python submit.py predict | encode | decode | check | score        the steps, one by one
 python submit.py tune                     thresholds by the competition's metric on held-out images
 python submit.py blend DIR[=WEIGHT] ...   masks from the probabilities of several predictions
@@ -15,12 +18,12 @@ from typer import Context, Exit
 
 from lib.errors import Failed, UsageError
 from lib.launching import options
-from lib.launching.submitting import filing, predicting, sending, tuning
+from lib.launching.submitting import filing, predicting, rehearsing, sending, tuning
 from lib.launching.submitting.choosing import chosen
 from lib.launching.terminal import main, next_step, program, refuse_misplaced, say
 
 app = program(__doc__)
-for part in (predicting, tuning, filing, sending):
+for part in (predicting, tuning, filing, rehearsing, sending):
     app.add_typer(part.app)
 
 

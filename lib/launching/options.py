@@ -23,6 +23,10 @@ Place = Annotated[
     str | None, Option("--on", metavar="local|kaggle|colab", help="Default: Kaggle with --gpu, else here.")
 ]
 Kernel = Annotated[str, Option("--kernel", metavar="NAME", help="A script of kernels/.")]
+Members = Annotated[
+    list[str] | None,
+    Option("--run", metavar="RUN", help="With --kernel predict: whose weights; repeatable. Default: the newest."),
+]
 Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any recipe key; repeatable.")]
 Recipe = Annotated[Path | None, Option("--recipe", metavar="FILE.toml", help="Recipe keys from a file.", parser=_path)]
 Internet = Annotated[
@@ -81,3 +85,19 @@ File = Annotated[Path, Argument(metavar="FILE", help="A submission.", parser=_pa
 OwnFile = Annotated[Path | None, Argument(metavar="[FILE]", help="Default: the run's submission.", parser=_path)]
 Truth = Annotated[Path, Option("--truth", metavar="DIR", help="Truth masks.", parser=_path)]
 Message = Annotated[str | None, Option("-m", "--message", help="Default: the run and its score.")]
+Code = Annotated[bool, Option("--code", help="Code competitions: push kernels/predict.py, run it, submit its version.")]
+CodeGpu = Annotated[str | None, Option("--gpu", metavar="t4x2|none|…", help="With --code. Default: t4x2.")]
+CodeTimeout = Annotated[
+    str | None, Option("--timeout", metavar="9h", help="With --code: what the competition gives a rerun. Default: 9h.")
+]
+Tried = Annotated[int, Option("--try", min=1, metavar="N", help="Images that are predicted here.")]
+Hidden = Annotated[
+    int | None,
+    Option("--images", min=1, metavar="N", help="Images of the hidden set. Default: as many as are visible."),
+]
+RerunLimit = Annotated[str, Option("--limit", metavar="9h", help="What the competition gives a rerun.")]
+InferSettings = Annotated[
+    list[str] | None, Option("--set", metavar="infer.KEY=VALUE", help="How the kernel predicts; repeatable.")
+]
+SendDry = Annotated[bool, Option("--dry-run", help="All checks, Kaggle's answers too; nothing is sent.")]
+Late = Annotated[bool, Option("--late", help="After the deadline too, where such submissions are scored.")]

@@ -63,12 +63,5 @@ def after_score(competition: Competition, word: str, file: Path) -> str:
     return _send(competition, word, file) or COMPARE
 
 
-def sent_line(entry: dict[str, Any]) -> str:
-    """The score on the board beside the local one."""
-    local = (entry.get("score") or {}).get("score")
-    beside = "" if local is None else f"; the local score was {local:.5f}"
-    return f"submission {entry['ref']}: {entry['status']}, public score {entry['public_score']}{beside}"
-
-
 def _send(competition: Competition, word: str, file: Path) -> str | None:
     return f"python submit.py send {typed(file)} -c {word}" if competition.kaggle.competition else None
