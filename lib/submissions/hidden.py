@@ -102,6 +102,8 @@ def _write_sample(competition: Competition, folder: Path) -> None:
     shuffled = Layout(tuple(rows), layout.sizes)
 
     def empty(image: str) -> np.ndarray:
+        if competition.multilabel:
+            return np.zeros(layout.sizes[image], np.uint32)
         return np.full(layout.sizes[image], competition.unclaimed, np.uint8)
 
     with suppress(SwathError):  # a form whose empty file is none has no sample to write
