@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from lib import files
 from lib.competitions import Competition
 from lib.inference.folder import predict_folder
 from lib.inference.tta import turns_named
 from lib.models import checkpoint
+from lib.submissions import container
 from lib.submissions.check import check
-from lib.submissions.container import suffix, write
 from lib.submissions.job import Job, Trained, job_for
 from lib.submissions.layout import Masks
 from lib.submissions.truth import score_document, score_file
@@ -59,13 +58,13 @@ def predict_run(
 
 
 def make_file(job: Job, masks: Masks, folder: Path) -> dict[str, Any]:
-    """Write `folder/submission.csv` (or .zip), decode it again and compare, score it where there is a truth.
+    """Write `folder/submission.csv` (or .zip, .json, or a folder), decode it again and compare, score it where there is a truth.
 
     Returns what happened: `file`, `sha256`, `bytes`, `rows`, `images`, `which`, `problems`, `score` (None without a
     truth or with problems).
     """
-    layout, path = job.layout(), folder / f"submission{suffix(job.competition)}"
-    write(masks, job.competition, layout, path)
+    layout, path = job.layout(), folder / f"submission{container.suffix(job.competition)}"
+    container.write(masks, job.competition, layout, path)
     problems = check(path, job.competition, layout, masks)
     scored = (
         score_document(job.competition, *score_file(path, job.competition, layout, job.truth))
@@ -74,8 +73,8 @@ def make_file(job: Job, masks: Masks, folder: Path) -> dict[str, Any]:
     )
     return {
         "file": str(path),
-        "sha256": files.sha256(path),
-        "bytes": path.stat().st_size,
+        "sha256": container.digest(path),
+        "bytes": container.weight(path),
         "rows": len(layout.rows),
         "images": len(layout.images),
         "which": job.which,

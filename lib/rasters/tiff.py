@@ -1,0 +1,79 @@
+"""TIFF and GeoTIFF masks: where a mask lies on the Earth goes along with it.
+
+place = georeference(path)                       # None for a file without one
+content = encode_tiff(pixels, place)             # bytes of a TIFF; a GeoTIFF with the same CRS and transform
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
+
+from lib.errors import DataError
+
+SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff")
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first bytes of TIFF and BigTIFF, in both byte orders."""
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """Where pixels lie on the Earth: the CRS as well-known text, the six numbers of the affine transform, and the value
+    that stands for no data."""
+
+    crs: str | None
+    transform: tuple[float, float, float, float, float, float]
+    nodata: float | None = None
+
+
+def georeference(path: Path) -> Georeference | None:
+    """Where a picture lies; None for a file that does not say it, or is no TIFF."""
+    if Path(path).suffix.lower() not in SUFFIXES:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as file:
+                if file.crs is None and file.transform.is_identity:
+                    return None
+                crs = file.crs.to_wkt() if file.crs else None
+                return Georeference(crs, tuple(file.transform)[:6], file.nodata)
+    except RasterioError as error:
+        raise DataError(f"{path} is not a readable TIFF: {error}") from None
+
+
+def encode_tiff(pixels: np.ndarray, place: Georeference | None = None) -> bytes:
+    """TIFF bytes of (H, W) uint8/uint16 or (H, W, 3) uint8 RGB pixels, LZW inside; a GeoTIFF where a place is given."""
+    if place is None:
+        done, content = cv2.imencode(".tif", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels)
+        if not done:
+            raise DataError(f"a mask of shape {pixels.shape} and type {pixels.dtype} cannot be written as TIFF")
+        return content.tobytes()
+    bands = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+    nodata = place.nodata if place.nodata is not None and _fits(place.nodata, pixels.dtype) else None
+    profile = {
+        "driver": "GTiff",
+        "height": bands.shape[1],
+        "width": bands.shape[2],
+        "count": bands.shape[0],
+        "dtype": pixels.dtype.name,
+        "crs": place.crs,
+        "transform": rasterio.Affine(*place.transform),
+        "nodata": nodata,
+        "compress": "lzw",
+    }
+    with MemoryFile() as memory:
+        with memory.open(**profile) as file:
+            file.write(bands)
+        return memory.read()
+
+
+def _fits(value: float, dtype: np.dtype) -> bool:
+    return float(value).is_integer() and 0 <= value <= np.iinfo(dtype).max
