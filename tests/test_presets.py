@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lib.competitions import load, presets
+from lib.rasters import mask_folder, masks_in
 from lib.rasters.instances import Instance, components
 from lib.submissions import check, expected, read, write
 from lib.submissions.sent import as_sent, same
@@ -39,7 +40,8 @@ def some_mask(competition, size, seed: int):
         planes = [(blobs(rng, size, 2) * np.uint32(1 << index)).astype(np.uint32) for index in range(count)]
         return np.bitwise_or.reduce(planes)
     found = components(labels, competition.sent, 4)
-    return [Instance(each.index, each.runs, (number % 7) / 7) for number, each in enumerate(found)]
+    found += [Instance(found[0].index, found[0].runs)] if competition.submission.overlap else []
+    return [Instance(each.index, each.runs, number % 7 / 8) for number, each in enumerate(found)]
 
 
 @pytest.mark.parametrize("name", presets())
@@ -57,8 +59,10 @@ def test_there_and_back(name, tmp_path):
     for image, size in sizes.items():
         assert same(found[image], as_sent(masks[image], competition, size)), image
     assert check(path, competition, layout, masks.__getitem__) == []
+    mask_folder.write(tmp_path / "masks", competition, layout.images, found.items(), {}, layout.sizes)
+    brought = masks_in(tmp_path / "masks", competition)
     again = tmp_path / f"again{competition.submission.suffix}"
-    write(found.__getitem__, competition, layout, again)
+    write(brought, competition, expected(competition, brought.sizes(), extents=EXTENTS), again)
     assert content(again) == content(path), "encode(decode(file)) is the file"
 
 

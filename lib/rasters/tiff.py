@@ -6,7 +6,10 @@ content = encode_tiff(pixels, place)             # bytes of a TIFF; a GeoTIFF wi
 
 from __future__ import annotations
 
+import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,20 +36,34 @@ class Georeference:
     nodata: float | None = None
 
 
-def georeference(path: Path) -> Georeference | None:
-    """Where a picture lies; None for a file that does not say it, or is no TIFF."""
-    if Path(path).suffix.lower() not in SUFFIXES:
+def georeference(file: Path | bytes) -> Georeference | None:
+    """Where a picture lies, from its file or its content; None for one that does not say it, or is no TIFF."""
+    if not isinstance(file, bytes) and Path(file).suffix.lower() not in SUFFIXES:
         return None
+    with _opened(file) as found:
+        if found.crs is None and found.transform.is_identity:
+            return None
+        crs = found.crs.to_wkt() if found.crs else None
+        return Georeference(crs, tuple(found.transform)[:6], found.nodata)
+
+
+def tiff_size(path: Path) -> tuple[int, int]:
+    """Height and width of a TIFF, whatever its bands and bits, from its header."""
+    with _opened(path) as found:
+        return found.height, found.width
+
+
+@contextmanager
+def _opened(file: Path | bytes) -> Iterator[rasterio.DatasetReader]:
+    """A TIFF opened by GDAL, without its remark on pictures that lie nowhere."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as file:
-                if file.crs is None and file.transform.is_identity:
-                    return None
-                crs = file.crs.to_wkt() if file.crs else None
-                return Georeference(crs, tuple(file.transform)[:6], file.nodata)
+            with rasterio.open(io.BytesIO(file) if isinstance(file, bytes) else file) as found:
+                yield found
     except RasterioError as error:
-        raise DataError(f"{path} is not a readable TIFF: {error}") from None
+        name = "a picture" if isinstance(file, bytes) else file
+        raise DataError(f"{name} is not a readable TIFF: {error}") from None
 
 
 def encode_tiff(pixels: np.ndarray, place: Georeference | None = None) -> bytes:

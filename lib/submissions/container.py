@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lib import files
@@ -57,6 +58,16 @@ def read(path: Path, competition: Competition, layout: Layout) -> Iterator[tuple
         file.must_fit()
         for image in layout.images:
             yield image, file.mask(image)
+
+
+@contextmanager
+def place_in(path: Path, competition: Competition, layout: Layout) -> Iterator[Places]:
+    """Where the masks of a file lie on the Earth: that of GeoTIFF pictures, by the image's id."""
+    if competition.submission.pictures is None:
+        yield nowhere
+        return
+    with Album(path, competition, layout) as album:
+        yield album.place
 
 
 def digest(path: Path) -> str:

@@ -121,7 +121,7 @@ def expected(
     if sample is None or csv is None:
         return Layout(_made(competition, sizes), _target_sizes(competition, sizes), **more)
     index = scan_sample(competition, sample)
-    more |= _columns(competition, index, sample)
+    more |= columns_of_sample(competition, index, sample)
     if sizes is None:
         rows = Rows(competition, index.images, _unique(competition, index.codes))
         known = {image: index.sizes.get(image) for image in rows.images}
@@ -145,13 +145,13 @@ def expected(
     return Layout(rows, _target_sizes(competition, {image: sizes[image] for image in images}), **more)
 
 
-def of_table(competition: Competition, path: Path, sizes: Mapping[str, Size | None], extents: Mapping) -> Layout:
+def of_table(competition: Competition, path: Path, extents: Mapping, size: Size | None) -> Layout:
     """The layout of a CSV file that is its own and only word on which images it is for.
 
-    Every class of those images is expected; `sizes` gives sizes that are known.
+    Every class of those images is expected; `size` is that of images whose rows do not say theirs.
     """
     index = scan(path, Keys(competition), None, by_class(competition))
-    known = {image: sizes.get(image) or index.sizes.get(image) for image in index.images}
+    known = {image: index.sizes.get(image, size) for image in index.images}
     if competition.submission.csv.unit == "patch":
         rows = Rows(competition, index.images, _unique(competition, index.codes))
     else:
@@ -164,7 +164,8 @@ def scan_sample(competition: Competition, sample: Path) -> Index:
     not."""
     keys = Keys(competition)
     index = scan(sample, keys, None, by_class(competition))
-    if len(index.unknown):
+    columns_of_sample(competition, index, sample)
+    if index.unknown:
         near = nearest_template(keys, [text.split(",")[0] for text in index.unknown])
         raise DataError(
             f"{sample}: the id {index.unknown[0]!r} does not fit {','.join(keys.templates)!r} with this competition's "
@@ -253,8 +254,9 @@ def _unique(competition: Competition, codes: np.ndarray) -> np.ndarray:
     return codes[np.sort(np.unique(codes, return_index=True)[1])] if _repeats(competition) else codes
 
 
-def _columns(competition: Competition, index: Index, sample: Path) -> dict[str, Any]:
-    """The sample's columns, and a note where they have other names than the competition's."""
+def columns_of_sample(competition: Competition, index: Index, sample: Path) -> dict[str, Any]:
+    """The sample's columns, and a note where they have other names than the competition's; `DataError` for another
+    number or order of them."""
     own, found = competition.submission.csv.columns, tuple(index.columns)
     if found == own:
         return {"columns": own}

@@ -24,7 +24,7 @@ from lib.competitions.formats import Member
 from lib.errors import DataError, Refused, UsageError
 from lib.rasters import PNG, Coding, colours, decode_mask, encode_png, from_pixels
 from lib.rasters.images import open_header
-from lib.rasters.tiff import MAGIC, Georeference, encode_tiff
+from lib.rasters.tiff import MAGIC, Georeference, encode_tiff, georeference
 from lib.submissions.archive import most_bytes, open_archive
 from lib.submissions.layout import Layout, Masks, Row, Size, sized
 from lib.submissions.sent import as_sent
@@ -102,6 +102,13 @@ class Album:
             content = self.archive.read(other.id, most_bytes(labels.shape, 3))
             _must_agree(content, other, self.competition, labels, f"{self.path}: {other.id}")
         return labels
+
+    def place(self, image: str) -> Georeference | None:
+        """Where an image's first picture lies on the Earth."""
+        row = self.rows[image][0]
+        if not row.id.lower().endswith((".tif", ".tiff")):
+            return None
+        return georeference(self.archive.read(row.id, most_bytes(self.layout.sizes[image], 3)))
 
     def must_fit(self) -> None:
         """Raise `DataError` for members that nobody asked for."""

@@ -14,10 +14,12 @@ from lib.competitions import Competition
 from lib.inference.folder import predict_folder
 from lib.inference.tta import turns_named
 from lib.models import checkpoint
+from lib.rasters import BroughtMasks
 from lib.submissions import container
 from lib.submissions.check import check
 from lib.submissions.job import Job, Trained, job_for
 from lib.submissions.layout import Masks
+from lib.submissions.pictures import nowhere
 from lib.submissions.truth import score_document, score_file
 
 
@@ -58,13 +60,15 @@ def predict_run(
 
 
 def make_file(job: Job, masks: Masks, folder: Path) -> dict[str, Any]:
-    """Write `folder/submission.csv` (or .zip, .json, or a folder), decode it again and compare, score it where there is a truth.
+    """Write `folder/submission.csv` (or what the competition takes), decode it again and compare, score it where there
+    is a truth.
 
     Returns what happened: `file`, `sha256`, `bytes`, `rows`, `images`, `which`, `problems`, `score` (None without a
     truth or with problems).
     """
     layout, path = job.layout(), folder / f"submission{container.suffix(job.competition)}"
-    container.write(masks, job.competition, layout, path)
+    places = masks.place if isinstance(masks, BroughtMasks) else nowhere
+    container.write(masks, job.competition, layout, path, places)
     problems = check(path, job.competition, layout, masks)
     scored = (
         score_document(job.competition, *score_file(path, job.competition, layout, job.truth))

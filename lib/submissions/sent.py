@@ -13,7 +13,8 @@ import numpy as np
 from lib.competitions import IGNORE, Competition
 from lib.errors import DataError
 from lib.rasters import runs as rn
-from lib.rasters.instances import Instance, Neighbours
+from lib.rasters.bits import plane
+from lib.rasters.instances import Instance, neighbours
 from lib.submissions import patches
 from lib.submissions.layout import Mask, Size
 
@@ -44,12 +45,6 @@ def sent_only(labels: np.ndarray, competition: Competition) -> np.ndarray:
     return cv2.LUT(labels, keep)
 
 
-def neighbours(competition: Competition) -> Neighbours:
-    """Which pixels belong to one component: polygons hold together along edges, run lengths at corners too."""
-    csv = competition.submission.csv
-    return 4 if csv and csv.payload == "wkt" else 8
-
-
 def small(chosen: np.ndarray, competition: Competition) -> np.ndarray:
     """The pixels of an (H, W) bool mask in components with fewer than `min_area` pixels: (H, W) bool."""
     count, numbers, stats, _ = cv2.connectedComponentsWithStats(
@@ -71,7 +66,7 @@ def _counts(instance: Instance, competition: Competition, size: Size | None) -> 
 def _large_bits(bits: np.ndarray, competition: Competition) -> np.ndarray:
     bits = bits.copy()
     for index in competition.sent:
-        bits[small((bits >> np.uint32(index) & 1).astype(bool), competition)] &= np.uint32(~(1 << index) & 0xFFFFFFFF)
+        bits[small(plane(bits, index), competition)] &= np.uint32(~(1 << index) & 0xFFFFFFFF)
     return bits
 
 
@@ -100,7 +95,7 @@ def _none_is_a_class(labels: np.ndarray, competition: Competition) -> np.ndarray
 
 def planes(bits: np.ndarray, competition: Competition) -> dict[int, np.ndarray]:
     """The (H, W) bool mask of each class that is sent, from bit planes (H, W) uint32."""
-    return {index: (bits >> np.uint32(index) & np.uint32(1)).astype(bool) for index in competition.sent}
+    return {index: plane(bits, index) for index in competition.sent}
 
 
 def same(one: Mask, other: Mask) -> bool:
