@@ -159,6 +159,11 @@ class _Contents:
                 f"{self.evidence.here / max(1, self.evidence.there):.1f} times as long as read {other}",
                 f"most of the score: encode with order = {self.order!r}",
             )
+        if isinstance(self.file, Table) and self.file.touching:
+            found.warning(
+                f"{self.file.touching} masks have runs that touch, and could be one",
+                "nothing with most scorers; some refuse them",
+            )
         if self.small:
             found.warning(
                 f"{self.small} images have components of fewer than {form.min_area} pixels",

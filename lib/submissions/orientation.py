@@ -13,9 +13,10 @@ import numpy as np
 
 from lib.rasters import runs as rn
 
-RATIO = 0.6
-"""The other reading's borders must be this much shorter. Right files of real masks lie above 0.9, transposed ones below
-0.5."""
+RATIO = 0.75
+"""The other reading's borders must be this much shorter. Measured on label maps and single classes of 54 aerial masks:
+right files lie above 0.76 at 100x101 and above 1.4 at 250x256; transposed ones below 0.7 there, below 0.43 at 350x525
+and below 0.24 at full size. Of square masks both readings have the same borders, mirrored: no shape tells these."""
 
 LEAST = 400
 """Pixel sides of border that a file must have, or there is nothing to tell."""

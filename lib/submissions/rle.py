@@ -93,7 +93,7 @@ def parse(text: str, base: int = 1, size: int | None = None, kind: Kind = "lengt
     try:
         numbers = _numbers(text)
     except ValueError:
-        raise DataError(f"{glimpse(text)} is not a list of whole numbers") from None
+        raise DataError(f"{glimpse(text)} is not a list of whole numbers{_slip(text)}") from None
     if kind == "alternating":
         return of_counts(numbers, size, glimpse(text))
     if len(numbers) % 2:
@@ -171,6 +171,17 @@ _DIGITS = np.frombuffer(
 """Four digits as one number: inside a longer number, and from 10000 on at its beginning, without leading zeros."""
 
 _LAST_DIGIT = np.uint32(0xFF000000)
+
+
+def _slip(text: str) -> str:
+    """How such a text came about, where it shows."""
+    if text.strip().startswith(("[", "(")):
+        return ": a Python list was printed, write ' '.join(map(str, numbers))"
+    if text.strip().lower() in ("nan", "none", "null"):
+        return ": pandas wrote a missing value"
+    if re.fullmatch(r"[0-9.\s]+", text) and "." in text:
+        return ": the numbers were floats"
+    return ": parted by commas" if re.fullmatch(r"[0-9,\s]+", text) else ""
 
 
 def glimpse(text: str) -> str:

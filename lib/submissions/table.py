@@ -177,12 +177,13 @@ def numbered(path: Path, competition: Competition, layout: Layout) -> Index:
 
 
 class Table:
-    """A CSV file's masks, image by image; `index` are its rows."""
+    """A CSV file's masks, image by image; `index` are its rows, `touching` those so far whose runs touch."""
 
     def __init__(self, path: Path, competition: Competition, layout: Layout) -> None:
         self.path, self.competition, self.layout = path, competition, layout
         self.index = numbered(path, competition, layout)
         self.decoder = Decoder(competition, path)
+        self.touching = 0
         numbers = image_of(self.index.codes)
         self.order = np.argsort(numbers, kind="stable")
         self.bounds = np.searchsorted(numbers[self.order], np.arange(len(layout.images) + 1))
@@ -204,7 +205,9 @@ class Table:
         """The masks in an image's rows; `DataError` for cells that are none."""
         size = self.layout.sizes[image]
         grid = grid_of(image, size, self.competition, self.layout)
-        return [part for cells in self.rows(image) for part in self.decoder.parts(cells, size, grid)]
+        found = [part for cells in self.rows(image) for part in self.decoder.parts(cells, size, grid)]
+        self.touching += sum(bool((part.runs[1:, 0] == part.runs[:-1, 1]).any()) for part in found)
+        return found
 
     def must_fit(self) -> None:
         """Raise `DataError` unless the file's rows are the layout's."""
