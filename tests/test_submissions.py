@@ -181,7 +181,8 @@ def test_ids_and_order_come_from_the_sample(tmp_path):
 @pytest.mark.parametrize(
     ("ids", "header", "said"),
     [
-        (["im_0_0"], ("id", "rle"), "the columns are"),
+        (["im_0_0"], ("id", "class", "rle"), "the columns are"),
+        (["im_0_0"], ("rle_mask", "ImageClassId"), "the columns are"),
         (["im_0_0", "im_0_0"], ("ImageClassId", "rle_mask"), "'im_0_0' stands twice"),
         (["im_0_0", "im_7_0"], ("ImageClassId", "rle_mask"), "1 asked for without an image (im_7_0); 5 not asked for"),
     ],

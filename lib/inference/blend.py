@@ -42,7 +42,7 @@ def blend_folders(
     decision = decision or Decision.plain(len(competition.classes), competition.multilabel)
     ids = _common([member.path for member in members])
     output = MaskOutput(None, competition, out, decision)
-    must_be_free(out, ids)
+    must_be_free(out, ids, competition)
     about = {"blended": {str(member.path): member.weight for member in members}}
     files.write_json(out / INDEX, {"images": [], **about})
     for image in track(ids, f"blending {len(ids)} images"):

@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
+
+
+def _size(text: str | tuple[int, int]) -> tuple[int, int]:
+    """Height and width of `512x640`."""
+    if isinstance(text, tuple):
+        return text
+    height, cross, width = text.lower().partition("x")
+    if not (cross and height.isascii() and height.isdecimal() and width.isascii() and width.isdecimal()):
+        raise BadParameter(f"{text!r} is no height and width, as in 512x640")
+    if not (0 < int(height[:9]) < 2**20 and 0 < int(width[:9]) < 2**20):
+        raise BadParameter(f"{text!r} is no size of an image")
+    return int(height), int(width)
 
 
 def _path(text: str | Path) -> Path:
@@ -60,6 +72,9 @@ Images = Annotated[
     Path | None, Option("--images", metavar="FILE|DIR", help="Any images, no competition's.", parser=_path)
 ]
 Sample = Annotated[Path | None, Option("--sample", metavar="CSV", help="Default: the data root's.", parser=_path)]
+Size = Annotated[
+    str | None, Option("--size", metavar="HxW", help="Of images whose size nothing else says.", parser=_size)
+]
 Tta = Annotated[str | None, Option("--tta", metavar="none|flips|d4", help="Orientations averaged.")]
 Scales = Annotated[str | None, Option("--scales", metavar="0.75,1,1.25", help="Sizes averaged.")]
 Thresholds = Annotated[
@@ -72,14 +87,14 @@ Confidence = Annotated[float, Option("--confidence", min=0.0, max=1.0, help="A p
 Share = Annotated[
     float, Option("--share", min=0.0, max=1.0, help="An image with a smaller share of sure pixels is left out.")
 ]
-MasksIn = Annotated[Path, Argument(metavar="MASKS", help="A folder of masks, ID.png.", parser=_path)]
+MasksIn = Annotated[Path, Argument(metavar="MASKS", help="A folder of masks: ID.png or CLASS/ID.png.", parser=_path)]
 Masks = Annotated[
     Path | None, Option("--masks", metavar="DIR", help="Compare with these, pixel for pixel.", parser=_path)
 ]
 Predictions = Annotated[
     Path | None, Option("--out", metavar="DIR", help="Default: the run's predictions/.", parser=_path)
 ]
-OutFile = Annotated[Path, Option("--out", metavar="FILE", parser=_path)]
+OutFile = Annotated[Path, Option("--out", metavar="FILE", help="Of the competition's ending.", parser=_path)]
 OutFolder = Annotated[Path, Option("--out", metavar="DIR", parser=_path)]
 File = Annotated[Path, Argument(metavar="FILE", help="A submission.", parser=_path)]
 OwnFile = Annotated[Path | None, Argument(metavar="[FILE]", help="Default: the run's submission.", parser=_path)]

@@ -21,10 +21,12 @@ from lib.inference.ensemble import Ensemble, Weighted
 from lib.inference.folder import Outcome, predict_folder
 from lib.inference.output import MaskOutput, ProbabilityOutput
 from lib.inference.tta import scales_named, turns_named
+from lib.rasters import BroughtMasks
+from lib.submissions import container
 from lib.submissions.check import check
-from lib.submissions.container import suffix, write
 from lib.submissions.job import Job, Trained, job_for
 from lib.submissions.layout import Masks
+from lib.submissions.pictures import nowhere
 from lib.submissions.truth import score_document, score_file
 
 Track = Callable[[list, str], Iterable]
@@ -167,13 +169,15 @@ def any_images(path: Path) -> list[Pair]:
 
 
 def make_file(job: Job, masks: Masks, folder: Path) -> dict[str, Any]:
-    """Write `folder/submission.csv` (or .zip), decode it again and compare, score it where there is a truth.
+    """Write `folder/submission.csv` (or what the competition takes), decode it again and compare, score it where there
+    is a truth.
 
     Returns what happened: `file`, `sha256`, `bytes`, `rows`, `images`, `which`, `problems`, `score` (None without a
     truth or with problems).
     """
-    layout, path = job.layout(), folder / f"submission{suffix(job.competition)}"
-    write(masks, job.competition, layout, path)
+    layout, path = job.layout(), folder / f"submission{container.suffix(job.competition)}"
+    places = masks.place if isinstance(masks, BroughtMasks) else nowhere
+    container.write(masks, job.competition, layout, path, places)
     problems = check(path, job.competition, layout, masks)
     scored = (
         score_document(job.competition, *score_file(path, job.competition, layout, job.truth))
@@ -182,8 +186,8 @@ def make_file(job: Job, masks: Masks, folder: Path) -> dict[str, Any]:
     )
     return {
         "file": str(path),
-        "sha256": files.sha256(path),
-        "bytes": path.stat().st_size,
+        "sha256": container.digest(path),
+        "bytes": container.weight(path),
         "rows": len(layout.rows),
         "images": len(layout.images),
         "which": job.which,

@@ -7,6 +7,7 @@ from typing import Any
 
 from lib.competitions import Competition
 from lib.files import shown, typed
+from lib.submissions.findings import Finding
 from lib.submissions.layout import Layout
 
 WORST = 3
@@ -25,10 +26,13 @@ def made_lines(made: dict[str, Any]) -> list[str]:
     return lines + (score_lines(made["score"]) if made["score"] else [])
 
 
-def check_lines(file: Path, layout: Layout, problems: list[str]) -> list[str]:
-    """What is wrong with a file, or that nothing is."""
-    right = f"{file}: {len(layout.rows)} rows for {len(layout.images)} images, nothing wrong"
-    return [f"wrong: {problem}" for problem in problems] or [right]
+def check_lines(file: Path, layout: Layout, found: list[Finding]) -> list[str]:
+    """What is wrong or strange in a file and what it costs, or that nothing is."""
+    words = {"problem": "wrong", "warning": "strange"}
+    lines = [f"{words[each.severity]}: {each.sentence}\n  costs: {each.cost}" for each in found]
+    if any(each.severity == "problem" for each in found):
+        return lines
+    return [*lines, f"{file}: {len(layout.rows)} rows for {len(layout.images)} images, nothing wrong"]
 
 
 def score_lines(scored: dict[str, Any]) -> list[str]:
