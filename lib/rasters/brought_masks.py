@@ -5,8 +5,8 @@ masks("5000")        # (H, W) uint8, (H, W) uint32, or a list of instances
 masks.notes          # how the files were read, in sentences
 
 Labels: `ID.png`, the classes' values or colours. Bits: `CLASS/ID.png`, nonzero where the class is; a TIFF of 32 bits,
-bit c for class c; or `ID.png` as labels. Instances: 16-bit numbers, 0 where there is none, in `ID.png` (one class) or `CLASS/ID.png`; in 8-bit files,
-labels or nonzero, the connected components of each class.
+bit c for class c; or `ID.png` as labels. Instances: 16-bit numbers, 0 where there is none, in `ID.png` (one class) or
+`CLASS/ID.png`; in 8-bit files, labels or nonzero, the connected components of each class.
 """
 
 from __future__ import annotations
