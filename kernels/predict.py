@@ -32,16 +32,18 @@ import numpy as np
 import torch
 
 from lib import files, progress
-from lib.competitions import Competition, Pair
+from lib.competitions import Pair
 from lib.data.roots import find_root
 from lib.errors import DataError, Failed, SwathError, UsageError, first, guarded
 from lib.folders import Folders
-from lib.inference import restore
-from lib.inference.predict import predict
-from lib.models import checkpoint
-from lib.models.checkpoint import Checkpoint
+from lib.inference import ensemble
+from lib.inference.decision import Decision
+from lib.inference.ensemble import Ensemble, Weighted
+from lib.inference.output import MaskOutput
+from lib.inference.predictor import Member, Predictor
+from lib.inference.source import prepare
 from lib.models.found import checkpoints
-from lib.rasters import header_size, masks_in, read_image, write_labels
+from lib.rasters import header_size, masks_in
 from lib.submissions import Layout, check, container, expected
 from lib.submissions.job import Job, find_job
 from lib.submissions.truth import score_document, score_file
@@ -84,15 +86,15 @@ def main() -> None:
     device = devices.choose(recipe.train, gpu_asked=plan["gpu"] != "none")
 
     # Weights: every run's, known by their content; they decide on everything but how to predict.
-    members = []
-    for path in checkpoints(folders.inputs, plan.get("members", ())):
-        member = checkpoint.load(path)
-        member.must_be_of(competition)
-        members.append(replace(member, recipe=member.recipe.model_copy(update={"infer": recipe.infer})))
-    if not members:
+    named = plan.get("members", ())
+    if not named:
         raise UsageError("no weights were named", "python launch.py --kernel predict --run RUN")
-    if len({member.recipe.data.scale for member in members}) > 1:
-        raise UsageError("the runs work at different scales, and their probabilities cannot be averaged as they are")
+    paths = zip(checkpoints(folders.inputs, named), named, strict=True)
+    loaded = ensemble.load([Weighted(path, member["weight"]) for path, member in paths], competition)
+    own = [replace(each, recipe=each.recipe.model_copy(update={"infer": recipe.infer})) for each in loaded.checkpoints]
+    loaded = replace(loaded, checkpoints=tuple(own))
+    plain = Decision.plain(len(competition.classes), competition.multilabel)
+    decision = Decision.of(competition, plan["thresholds"]) if plan.get("thresholds") else plain
 
     # Data: the test images, in the rerun the hidden ones; their ids and order come from the sample submission there.
     root = find_root(competition, folders, competition.data.test).resolve()
@@ -107,8 +109,10 @@ def main() -> None:
     temp = folders.root / "temp"
     done, folder = Done(), Path(tempfile.mkdtemp(prefix="swath-", dir=temp if os.access(temp, os.W_OK) else None))
     began = time.time()
+    cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if device == "cuda" else ["cpu"]
+    outputs = [MaskOutput(predictor_on(card, loaded), competition, folder, decision) for card in cards]
     try:
-        predict_all(job.images, members, competition, device, folder, limit, done)
+        predict_all(job.images, outputs * (THREADS if device == "cuda" else 1), limit, done)
         finish(folders, job, layout, folder, done, is_rerun, began, plan)
     finally:
         files.write_manifest(folders.working)
@@ -133,19 +137,16 @@ def layout_of(job: Job, is_rerun: bool) -> Layout:
     return Layout(layout.rows, {image: sizes.get(image, layout.sizes[image]) for image in layout.sizes})
 
 
-def predict_all(
-    pairs: list[Pair],
-    members: list[Checkpoint],
-    competition: Competition,
-    device: str,
-    folder: Path,
-    limit: Limit,
-    done: Done,
-) -> None:
-    """Write a label map for every image into `folder`, on every GPU at once; `done` says what became of each."""
-    cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if device == "cuda" else ["cpu"]
-    models = {card: [member.model if card == "cpu" else copy_to(member, card) for member in members] for card in cards}
-    free = cards * (THREADS if device == "cuda" else 1)
+def predictor_on(card: str, loaded: Ensemble) -> Predictor:
+    """The ensemble with its models on a card of its own."""
+    pairs = zip(loaded.checkpoints, loaded.weights, strict=True)
+    members = [Member(copy.deepcopy(each.model).to(card).eval(), each.recipe, weight) for each, weight in pairs]
+    return Predictor(members, multilabel=loaded.competition.multilabel)
+
+
+def predict_all(pairs: list[Pair], outputs: list[MaskOutput], limit: Limit, done: Done) -> None:
+    """Write the mask of every image, on every output at once; `done` says what became of each."""
+    free = list(outputs)
     began = said = time.time()
 
     def one(pair: Pair) -> None:
@@ -153,19 +154,18 @@ def predict_all(
         if limit.calls(needed=2 * slowest + WRITING * len(pairs)):
             done.left.append(pair.id)
             return
-        start, card = time.time(), free.pop()
+        start, output = time.time(), free.pop()
         try:
-            image = read_image(pair.image)
-            labels = labels_of(models[card], members, image, competition.submission.size or image.shape[:2])
-            write_labels(folder / f"{pair.id}.png", labels, competition)
+            with prepare(pair, output.predictor.scale) as prepared:
+                output.predict(pair.id, prepared, {})()
             done.seconds[pair.id] = time.time() - start
         except Exception as error:  # of whatever kind: the other images are not to be lost
             done.failed[pair.id] = str(getattr(error, "reason", "") or f"{type(error).__name__}: {error}")
             print(f"{pair.id} failed: {done.failed[pair.id]}", file=sys.stderr, flush=True)
         finally:
-            free.append(card)
+            free.append(output)
 
-    pool = ThreadPoolExecutor(max_workers=len(free))
+    pool = ThreadPoolExecutor(max_workers=len(outputs))
     try:
         for count, _ in enumerate(pool.map(one, pairs), start=1):
             if count in (1, len(pairs)) or time.time() - said > SAID:
@@ -176,22 +176,6 @@ def predict_all(
                 print(f"{len(done.seconds)} of {len(pairs)} images predicted, {rate:.2f} images/s", flush=True)
     finally:
         pool.shutdown(cancel_futures=True)  # asked to end: no further image
-
-
-def copy_to(member: Checkpoint, card: str) -> torch.nn.Module:
-    """The member's model on a card of its own."""
-    return copy.deepcopy(member.model).to(card)
-
-
-def labels_of(
-    models: list[torch.nn.Module], members: list[Checkpoint], image: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
-    """The label map (H, W) uint8 of an image (h, w, 3): the members' probabilities, averaged, then restored."""
-    total = None
-    for model, member in zip(models, members, strict=True):
-        probabilities = predict(model, image, member.recipe)
-        total = probabilities if total is None else total + probabilities
-    return restore(total / len(members), size)
 
 
 def finish(
@@ -228,8 +212,12 @@ def finish(
     def mask(image: str) -> np.ndarray:
         if masks is not None and image in done.seconds:
             return masks(image)
-        return np.full(layout.sizes[image] or (1, 1), competition.unclaimed, np.uint8)
+        size = layout.sizes[image] or (1, 1)
+        return np.zeros(size, np.uint32) if competition.multilabel else np.full(size, competition.unclaimed, np.uint8)
 
+    infer = folders.recipe().infer
+    made_of = {"runs": [member["run"] for member in plan["members"]], "tta": infer.tta, "scales": list(infer.scales)}
+    made_of |= {"thresholds": plan["thresholds"]} if plan.get("thresholds") else {}
     path = folders.working / f"submission{container.suffix(competition)}"
     container.write(mask, competition, layout, path)
     problems = check(path, competition, layout, mask)
@@ -246,7 +234,7 @@ def finish(
         "sample": str(job.sample) if job.sample else None,
         "problems": problems,
         "score": score,
-        "made_of": {"runs": [m["run"] for m in plan["members"]], "tta": folders.recipe().infer.tta},
+        "made_of": made_of,
     }
     summary["seconds"] = round(time.time() - began, 3)
     files.write_json(folders.working / "summary.json", summary)
@@ -259,8 +247,9 @@ def finish(
 
 def keep(folder: Path, place: Path, done: Done) -> None:
     """Leave the label maps that were made among the outputs."""
-    for image in done.seconds:
-        files.write(place / f"{image}.png", (folder / f"{image}.png").read_bytes())
+    for path in sorted(folder.iterdir()):
+        if path.stem in done.seconds:
+            files.write(place / path.name, path.read_bytes())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import pytest
 from lib import files
 from lib.competitions import find_pairs
 from lib.errors import DataError
-from lib.inference import restore
+from lib.inference import ensemble, restore
+from lib.inference.output import MaskOutput
 from lib.inference.predict import predict
 from lib.models import checkpoint
 from lib.models.found import checkpoints
@@ -46,7 +47,7 @@ def session(tmp_path, monkeypatch):
         (root / "input/notebooks/me" / run.id).symlink_to(run.outputs)
     files.write(root / "payload/competition.toml", (runs[0].folder / "competition.toml").read_bytes())
     files.write(root / "payload/recipe.json", RECIPE.model_dump_json())
-    members = [{"run": run.id, "sha256": files.sha256(run.checkpoint)} for run in runs]
+    members = [{"run": run.id, "sha256": files.sha256(run.checkpoint), "weight": 1.0} for run in runs]
     files.write_json(root / "payload/plan.json", {"kernel": "predict.py", "gpu": "none", "members": members[:1]})
     for name, value in (("ROOT", root), ("PAYLOAD", root / "payload"), ("BUNDLE", "abc")):
         monkeypatch.setenv(f"SWATH_{name}", str(value))
@@ -71,7 +72,7 @@ def test_the_file_is_the_one_that_is_made_at_home(kernel, session):
     assert said["submission"]["sha256"] == made["sha256"] == files.sha256(root / "working/submission.csv")
     assert said["submission"]["score"] == json.loads(json.dumps(made["score"]))
     assert said["submission"]["problems"] == []
-    assert said["submission"]["made_of"] == {"runs": [runs[0].id], "tta": "none"}
+    assert said["submission"]["made_of"] == {"runs": [runs[0].id], "tta": "none", "scales": [1.0]}
     listed = {entry["name"]: entry["sha256"] for entry in files.read_json(root / "working/manifest.json")["files"]}
     assert listed["submission.csv"] == made["sha256"]
     assert set(listed) == {"submission.csv", "summary.json"}
@@ -89,6 +90,15 @@ def test_several_runs_are_averaged(kernel, session):
         pixels = read_image(data / "test" / f"{image}.png")
         mean = np.mean([predict(one.model, pixels, one.recipe) for one in loaded], axis=0)
         assert np.array_equal(labels, mean.argmax(0))
+
+
+def test_thresholds_go_along(kernel, session):
+    root, _, _, _ = session
+    plan = files.read_json(root / "payload/plan.json")
+    files.write_json(root / "payload/plan.json", plan | {"thresholds": {"bias": {"crop": 1000.0, "soil": 1.0}}})
+    kernel.main()
+    lengths = [sum(map(int, text.split()[1::2])) for text in list(rows(root / "working/submission.csv").values())[1:]]
+    assert lengths == [45 * 49, 41 * 47, 37 * 45], "crop everywhere"
 
 
 def test_an_image_that_fails_is_named_and_does_not_lose_the_others(kernel, session, capsys):
@@ -135,9 +145,10 @@ def test_it_stops_in_time_for_the_file(kernel, session, tmp_path):
     _, data, runs, _ = session
     now = iter(range(1000))
     limit = Limit(9, begin=0, clock=lambda: next(now))  # a second passes with each look
-    loaded, done = checkpoint.load(runs[0].checkpoint), kernel.Done()
+    loaded, done = ensemble.load([ensemble.Weighted(runs[0].checkpoint)]), kernel.Done()
     pairs = find_pairs(runs[0].competition.data.test, data, masks=False)
-    kernel.predict_all(pairs * 5, [loaded], runs[0].competition, "cpu", tmp_path / "out", limit, done)
+    output = MaskOutput(loaded.predictor(), runs[0].competition, tmp_path / "out")
+    kernel.predict_all(pairs * 5, [output], limit, done)
     assert len(done.left) >= 5
     assert set(done.seconds) >= {"t0", "t1"}
 
@@ -175,13 +186,20 @@ def test_a_plan_for_kaggle_names_what_brings_the_weights(tmp_path):
     ready_run(tmp_path / "runs", data, attempt["ref"][3:], 1, place="kaggle", attempts=[attempt])
     program = program_in(tmp_path, tmp_path / "cache", KAGGLE_USERNAME="me", KAGGLE_KEY="k")
     words = ("launch.py", "--kernel", "predict", "--gpu", "t4x2", "--dry-run", "--set", "infer.tta=flips")
-    plan = program.json(*words, "--run", "beef", "--run", "abcd")
+    sha256 = files.sha256(program.runs / attempt["ref"][3:] / "outputs/checkpoints/best.safetensors")
+    thresholds = {"members": [{"checkpoint": sha256, "weight": 1.0}], "bias": {"crop": 2.0}}
+    files.write_json(program.runs / attempt["ref"][3:] / "thresholds.json", thresholds)
+    assert program.json(*words, "--run", "beef")["thresholds"] == thresholds
+    assert "a weight is a number above 0" in program(*words, "--run", "beef=0", code=2).stderr
+    plan = program.json(*words, "--run", "beef", "--run", "abcd=0.5")
+    assert "thresholds" not in plan, "they were made for the first run alone"
     assert plan["metadata"]["kernel_sources"] == ["me/20260102-000000-field-beef"]
     assert plan["metadata"]["competition_sources"] == [SLUG]
     assert plan["metadata"]["dataset_sources"] == [f"me/{plan['uploads']['dataset']}"]
     assert plan["metadata"]["enable_internet"] is False
     assert plan["recipe"]["infer"]["tta"] == "flips"
-    assert [member["run"] for member in plan["members"]] == [attempt["ref"][3:], "20260101-000000-field-abcd"]
+    named = [(member["run"], member["weight"]) for member in plan["members"]]
+    assert named == [(attempt["ref"][3:], 1.0), ("20260101-000000-field-abcd", 0.5)]
     assert "kernels/predict.py" in plan["files"]
     for extra in (("--chain", "2"), ("--on", "colab")):
         assert "is for training" in program(*words[:3], *extra, code=2).stderr

@@ -25,6 +25,7 @@ from lib.launching.attempts import was_pushed
 from lib.launching.kaggle import board, creating, leaderboard
 from lib.launching.kaggle.client import asked, connect
 from lib.launching.preparing import preflight
+from lib.launching.preparing.members import document
 from lib.launching.preparing.plan import PREDICT, Plan, Request, make_plan
 from lib.launching.preparing.verdicts import FORCE
 from lib.launching.runs import Run, all_runs
@@ -115,7 +116,7 @@ def _prepared(api: Any, plan: Plan, asked_for: CodeRequest) -> Run:
 
 def _key(plan: Plan) -> str:
     """What tells one submission from another: the weights, the way they predict, the accelerator."""
-    what = [[member.sha256 for member in plan.members], plan.recipe.infer.model_dump(), plan.accelerator.name]
+    what = [document(plan.members), plan.recipe.infer.model_dump(), plan.accelerator.name]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 

@@ -17,9 +17,11 @@ import importlib.metadata
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from lib.errors import Refused
 from lib.folders import PROJECT
@@ -62,16 +64,16 @@ def pack(
     gpu: str,
     limit: int | None = None,
     most: int = LIMIT,
-    members: Sequence[Mapping[str, str]] = (),
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Bundle:
-    """Make the bundle of a run whose first session ends after `limit` seconds; `members`: the weights that predict.
+    """Make the bundle of a run whose first session ends after `limit` seconds; `more`: what else plan.json says.
 
     Raises `Refused` when it would be larger than `most` bytes, with the names of its largest files, and when
     `.kernelignore` leaves out what the kernel imports.
     """
     ignored = ignore.load(PROJECT)
     ships, stays = ignored.split(_tree(PROJECT / "lib", "lib"))
-    plan = {"kernel": kernel, "gpu": gpu} | ({"members": list(members)} if members else {})
+    plan = {"kernel": kernel, "gpu": gpu, **more}
     contents = {
         **ships,
         f"kernels/{kernel}": (PROJECT / "kernels" / kernel).read_bytes(),

@@ -30,6 +30,7 @@ class Member:
     run: Run
     sha256: str
     kernel: str | None
+    weight: float = 1.0
 
     @property
     def mount(self) -> str:
@@ -38,12 +39,27 @@ class Member:
 
 
 def chosen(names: Sequence[str]) -> tuple[Member, ...]:
-    """The runs of these names, or the newest with a checkpoint; `UsageError` when one has brought none home."""
-    runs = [finished(name) for name in names] or [finished()]
+    """The runs of these names (`RUN` or `RUN=WEIGHT`), or the newest with a checkpoint.
+
+    Raises `UsageError` when one has brought none home, or is named twice, and for a weight that is none.
+    """
+    found = [(finished(name), weight) for name, weight in map(_weighted, names)] or [(finished(), 1.0)]
+    runs = [run for run, _ in found]
     twins = [run.id for run in runs if runs.count(run) > 1]
     if twins:
         raise UsageError(f"run {twins[0]} is named twice", "name each run once")
-    return tuple(Member(run, files.sha256(run.checkpoint), _kernel(run)) for run in runs)
+    return tuple(Member(run, files.sha256(run.checkpoint), _kernel(run), weight) for run, weight in found)
+
+
+def _weighted(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        weight = float(number or 1)
+    except ValueError:
+        weight = 0.0
+    if not 0 < weight < float("inf"):
+        raise UsageError(f"--run {text}: a weight is a number above 0", f"for example {name}=0.5")
+    return name, weight
 
 
 def must_fit(members: Sequence[Member], competition: Competition) -> None:
@@ -65,9 +81,15 @@ def layer(members: Sequence[Member]) -> tuple[str, dict[str, Any]]:
     return f"run {run.id}", recipe | {"model": recipe["model"] | {"weights": "none"}}
 
 
-def listed(members: Sequence[Member]) -> list[dict[str, str]]:
-    """The members as the bundle names them."""
-    return [{"run": member.run.id, "sha256": member.sha256} for member in members]
+def document(members: Sequence[Member]) -> dict[str, Any]:
+    """The members as the bundle and run.json name them, and the first run's thresholds where they are for these."""
+    if not members:
+        return {}
+    listed = [{"run": member.run.id, "sha256": member.sha256, "weight": member.weight} for member in members]
+    path = members[0].run.folder / "thresholds.json"
+    found = files.read_json(path) if path.is_file() else {}
+    same = [{"checkpoint": member.sha256, "weight": member.weight} for member in members]
+    return {"members": listed} | ({"thresholds": found} if found.get("members") == same else {})
 
 
 def travelling(members: Sequence[Member]) -> dict[str, Path]:

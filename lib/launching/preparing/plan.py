@@ -144,8 +144,8 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     timeout = check_timeout(request.timeout, place)
     most = UTMOST if request.force else LIMIT
-    limit, listed = session_limit(timeout, place), members.listed(predicting)
-    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most, listed)
+    limit, more = session_limit(timeout, place), members.document(predicting)
+    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most, more)
     data = request.data or (predicting[0].run.data if predicting and place == "local" else None)
     return Plan(
         competition=competition,
@@ -215,7 +215,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "weights": dict(plan.weights) if plan.weights else None,
         "recipe": plan.recipe.model_dump(),
         "git": git_state(),
-        **({"members": members.listed(plan.members)} if plan.members else {}),
+        **members.document(plan.members),
     }
 
 
