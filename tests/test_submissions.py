@@ -45,7 +45,7 @@ def some_masks(seed: int, sizes) -> dict[str, np.ndarray]:
     return masks
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @pytest.mark.parametrize("form", FORMS)
 @given(
     sizes=st.lists(st.tuples(st.integers(1, 15), st.integers(1, 15)), min_size=1, max_size=4), seed=st.integers(0, 9999)

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 
 from lib.errors import DataError, Refused, UsageError, first
 
-DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
+DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)
 """What reading a member may end in: broken streams, a password, a compression that Python lacks."""
 
 LARGEST = 2**31
@@ -78,7 +78,7 @@ class ZipOfPictures:
             self.zip = zipfile.ZipFile(path)
         except FileNotFoundError:
             raise UsageError(f"{path} does not exist") from None
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} is not a readable zip file: {error}") from None
         self.members = {info.filename: info for info in self.zip.infolist() if not info.is_dir()}
         self.names = [info.filename for info in self.zip.infolist() if not info.is_dir()]

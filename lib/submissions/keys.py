@@ -41,18 +41,19 @@ class Keys:
         ]
         self.templates = [form.row[place] for place in self.places]
         self.sent = competition.sent
+        self.values, self.names = [str(value) for value in competition.values], competition.names
         self.plain = [template == "{id}" for template in self.templates]
         self.shapes = [re.compile(self._shape(template)) for template in self.templates]
         self.words = {
-            "class": {str(competition.values[index]): index for index in self.sent},
-            "name": {competition.names[index]: index for index in self.sent},
+            "class": {self.values[index]: index for index in self.sent},
+            "name": {self.names[index]: index for index in self.sent},
         }
         width = next((hole[2] for hole in HOLE.finditer(form.id) if hole[1] == "id"), None)
         self.width = int(width or 0)
 
     def make(self, image: str, index: int, x: int = 0, y: int = 0) -> list[str]:
         """The texts of the cells."""
-        known = {"id": image, "class": str(self.competition.values[index]), "name": self.competition.names[index]}
+        known = {"id": image, "class": self.values[index], "name": self.names[index]}
         return [fill(template, known | {"x": str(x), "y": str(y)}) for template in self.templates]
 
     def parse(self, cells: Sequence[str]) -> Key | None:
@@ -99,9 +100,9 @@ class Keys:
     def _words(self, name: str, width: int) -> str:
         match name:
             case "class":
-                words = [str(self.competition.values[index]).zfill(width) for index in self.sent]
+                words = [self.values[index].zfill(width) for index in self.sent]
             case "name":
-                words = [self.competition.names[index] for index in self.sent]
+                words = [self.names[index] for index in self.sent]
             case "x" | "y":
                 return "[0-9]{1,6}"
             case _:

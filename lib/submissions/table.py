@@ -32,7 +32,7 @@ SEE = "see all of it: python submit.py check FILE"
 
 def write(masks: Masks, competition: Competition, layout: Layout, file: BinaryIO) -> None:
     """Write the rows in the layout's order; each image's mask is asked for once."""
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(layout.columns or competition.submission.csv.columns)
     rows = layout.rows
@@ -43,7 +43,7 @@ def write(masks: Masks, competition: Competition, layout: Layout, file: BinaryIO
     else:
         for low, high in itertools.pairwise(bounds):
             image = rows.images[numbers[low]]
-            made = rows_of(masks(image), image, competition, layout)
+            made = rows_of(masks(image), image, competition, layout, rows.keys)
             for place in range(low, high):
                 writer.writerows(made[int(rows.codes[place]) & (1 << 40) - 1])
     text.detach()
@@ -60,7 +60,7 @@ def _write_mixed(masks: Masks, competition: Competition, layout: Layout, text: i
             code = int(codes[place])
             if code >> 40 != last:
                 last, image = code >> 40, layout.rows.images[code >> 40]
-                made = rows_of(masks(image), image, competition, layout)
+                made = rows_of(masks(image), image, competition, layout, layout.rows.keys)
             line = io.StringIO(newline="")
             csv.writer(line, lineterminator="\n").writerows(made[code & (1 << 40) - 1])
             begin[place] = spool.tell()
@@ -72,7 +72,7 @@ def _write_mixed(masks: Masks, competition: Competition, layout: Layout, text: i
             text.buffer.write(spool.read(high - low))
 
 
-def rows_of(mask: Mask, image: str, competition: Competition, layout: Layout) -> dict[int, list[list[str]]]:
+def rows_of(mask: Mask, image: str, competition: Competition, layout: Layout, keys: Keys) -> dict[int, list[list[str]]]:
     """The rows of an image by the lower part of their code (see `table_index.code`)."""
     form, size = competition.submission, layout.sizes[image]
     if isinstance(mask, np.ndarray):
@@ -82,7 +82,7 @@ def rows_of(mask: Mask, image: str, competition: Competition, layout: Layout) ->
         mask = as_sent(mask, competition, size)
     if size is None:
         raise DataError(f"the size of {image} is not known", "give --data DIR, or --size HxW")
-    writer = _Rows(image, size, competition, layout)
+    writer = _Rows(image, size, competition, layout, keys)
     match form.csv.unit:
         case "class":
             return writer.classes(mask)
@@ -97,9 +97,9 @@ def rows_of(mask: Mask, image: str, competition: Competition, layout: Layout) ->
 class _Rows:
     """The rows of one image."""
 
-    def __init__(self, image: str, size: tuple[int, int], competition: Competition, layout: Layout) -> None:
+    def __init__(self, image: str, size: tuple[int, int], competition: Competition, layout: Layout, keys: Keys) -> None:
         self.image, self.size, self.competition, self.form = image, size, competition, competition.submission.csv
-        self.keys, self.payload = Keys(competition), Payload.of(competition)
+        self.keys, self.payload = keys, Payload.of(competition)
         self.grid = grid_of(image, size, competition, layout)
 
     def classes(self, mask: np.ndarray) -> dict[int, list[list[str]]]:
@@ -154,8 +154,8 @@ class _Rows:
 
     def _known(self, index: int, instance: int, confidence: float) -> dict[str, str]:
         return {
-            "class": str(self.competition.values[index]),
-            "name": self.competition.names[index],
+            "class": self.keys.values[index],
+            "name": self.keys.names[index],
             "height": str(self.size[0]),
             "width": str(self.size[1]),
             "instance": str(instance),
@@ -169,25 +169,20 @@ class _Rows:
         return [fill(cell, known) for cell in self.form.row]
 
 
-def numbered(path: Path, competition: Competition, layout: Layout) -> Index:
-    """A file's index, its codes in the layout's numbers."""
-    keys = Keys(competition)
-    numbers = {keys.canonical(image): number for number, image in enumerate(layout.images)}
-    return scan(path, keys, numbers, by_class(competition))
-
-
 class Table:
     """A CSV file's masks, image by image; `index` are its rows, `touching` those so far whose runs touch."""
 
     def __init__(self, path: Path, competition: Competition, layout: Layout) -> None:
         self.path, self.competition, self.layout = path, competition, layout
-        self.index = numbered(path, competition, layout)
+        keys = layout.rows.keys
+        spelled = ((keys.canonical(image), number) for number, image in enumerate(layout.images))
+        self.numbers = dict(spelled)
+        self.index = scan(path, keys, self.numbers, by_class(competition))
         self.decoder = Decoder(competition, path)
         self.touching = 0
         numbers = image_of(self.index.codes)
         self.order = np.argsort(numbers, kind="stable")
         self.bounds = np.searchsorted(numbers[self.order], np.arange(len(layout.images) + 1))
-        self.numbers = {image: number for number, image in enumerate(layout.images)}
 
     def __enter__(self) -> Table:
         self.reader = self.index.open()
@@ -198,7 +193,7 @@ class Table:
 
     def rows(self, image: str) -> list[list[str]]:
         """The cells of an image's rows."""
-        number = self.numbers[image]
+        number = self.numbers[self.layout.rows.keys.canonical(image)]
         return [self.reader.at(place) for place in self.order[self.bounds[number] : self.bounds[number + 1]].tolist()]
 
     def parts(self, image: str) -> list[Part]:

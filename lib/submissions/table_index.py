@@ -69,6 +69,7 @@ class Reader:
     def __init__(self, index: Index) -> None:
         self.index = index
         self.file = open(index.path, "rb")  # noqa: SIM115 (it closes with the reader)
+        self.place = 0
 
     def __enter__(self) -> Reader:
         return self
@@ -82,8 +83,12 @@ class Reader:
 
     def at(self, row: int) -> list[str]:
         """The cells of a row."""
-        self.file.seek(int(self.index.offsets[row]))
-        return next(csv.reader([self.file.readline().decode("utf-8")]))
+        offset = int(self.index.offsets[row])
+        if offset != self.place:  # a seek throws away what was read ahead
+            self.file.seek(offset)
+        line = self.file.readline()
+        self.place = offset + len(line)
+        return next(csv.reader([line.decode("utf-8")]))
 
 
 def scan(path: Path, keys: Keys, images: Mapping[str, int] | None = None, by_class: bool = True) -> Index:
@@ -95,7 +100,7 @@ def scan(path: Path, keys: Keys, images: Mapping[str, int] | None = None, by_cla
     index = Index(Path(path))
     csv.field_size_limit(2**31 - 1)
     codes, offsets = array("q"), array("q")
-    numbers = dict(images or {})
+    numbers = {} if images is None else images
     sizes = _Sizes(keys)
     for offset, line, cells in _rows(index):
         if not cells:
@@ -112,7 +117,7 @@ def scan(path: Path, keys: Keys, images: Mapping[str, int] | None = None, by_cla
             sizes.note(key.image, cells, index)
         codes.append(code(number, key, by_class) if number != UNKNOWN else UNKNOWN)
         offsets.append(offset)
-    index.images = list(numbers)
+    index.images = list(numbers) if images is None else []
     index.codes, index.offsets = np.array(codes, np.int64), np.array(offsets, np.int64)
     return index
 
