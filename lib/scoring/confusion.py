@@ -65,7 +65,7 @@ def bit_areas(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.nda
         for place, bits in enumerate((one & other, one, other)):
             picture = bits.view(np.uint8).reshape(-1, 1, 4)
             for byte in range(-(-classes // 8)):
-                counted = cv2.calcHist([picture], [byte], None, [256], [0, 256])[:, 0].astype(np.int64)
+                counted = cv2.calcHist([picture], [byte], None, [256], [0, 256]).reshape(-1).astype(np.int64)
                 total[place, byte * 8 : byte * 8 + 8] += counted @ BIT
     return np.ascontiguousarray(total[:, :classes].T)
 

@@ -4,8 +4,8 @@
     ranked.value over the set, by class, by image, as `Counted` gives them
 
 Precision after each instance of the ranking is replaced by the best at that recall or beyond. "openimages" takes the
-area under that curve (TensorFlow's object detection API, which OpenImages' challenges and Kaggle's that follow them use),
-"coco" the mean of its height at the recalls 0, .01, … 1 (pycocotools).
+area under that curve (the detection evaluation of TensorFlow's models, which OpenImages' challenges and Kaggle's after
+them use), "coco" the mean of its height at the recalls 0, .01, … 1 (pycocotools).
 """
 
 from __future__ import annotations

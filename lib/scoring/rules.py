@@ -91,15 +91,16 @@ def image_score(counts: np.ndarray, competition: Competition) -> float | None:
 
 
 def interval(tally: Tally, competition: Competition, resamples: int = RESAMPLES) -> tuple[float, float] | None:
-    """Between what 95 % of the scores lie when images (groups, where there are some) are drawn again with replacement.
+    """Between what 95 % of the scores lie when images (groups, where there are several) are drawn with replacement.
 
-    The percentile bootstrap (Efron, 1979), from the counts; the seed is fixed. None for a single image or group.
+    The percentile bootstrap (Efron, 1979), from the counts; the seed is fixed. None for a single image.
     """
-    units = len(tally.groups) or len(tally.areas)
+    grouped = len(tally.groups) > 1
+    units = len(tally.groups) if grouped else len(tally.areas)
     if units < 2:
         return None
     drawn = np.random.default_rng(SEED).multinomial(units, np.full(units, 1 / units), size=resamples)
-    weights = (drawn[:, tally.group] if tally.groups else drawn).astype(np.float64)
+    weights = (drawn[:, tally.group] if grouped else drawn).astype(np.float64)
     views = [evidence(rule, tally, competition) for rule in competition.metric.rules]
     values = _sum(competition, views, weights)
     values = values[~np.isnan(values)]
