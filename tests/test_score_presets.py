@@ -57,7 +57,7 @@ def pair(kind, classes, rng):
     if kind == "labels":
         values = range(classes) if classes > 2 else (0, 0, 0, 1)
         truth, noise = blobs(rng, values), blobs(rng, values, 4)
-        prediction = np.where(blobs(rng, (0, 1), 3) == 1, noise, truth)
+        prediction = np.where(blobs(rng, (0, 0, 1), 3) == 1, noise, truth)
         return truth, prediction
     if kind == "bits":
         truth = np.zeros(SIZE, np.uint32)
