@@ -5,7 +5,7 @@ import pytest
 import sklearn.metrics as sk
 import torch
 import torchmetrics.functional.classification as tm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.competitions import Metric, load
@@ -74,6 +74,7 @@ def at_once(measure, truth, prediction):
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:A single label:UserWarning")
 @pytest.mark.parametrize("measure", MEASURES)
+@settings(max_examples=25, deadline=None)
 @given(maps=sets())
 def test_label_maps_as_scikit_learn_does(measure, maps):
     truths, predictions = maps

@@ -6,8 +6,8 @@ import pytest
 
 from lib.competitions import load, presets
 from lib.rasters.instances import Instance
+from lib.rasters.truth_masks import components, numbered
 from lib.scoring import Tally, image_scores, interval, score, take
-from lib.scoring.instances import components, numbered
 from tests import oracles
 
 SIZE = (40, 50)

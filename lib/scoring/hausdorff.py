@@ -53,7 +53,7 @@ def normalised_distance(truth: Sequence[np.ndarray], predicted: Sequence[np.ndar
     filled = [any(len(runs) for runs in side) for side in (truth, predicted)]
     if not all(filled):
         return 1.0 if any(filled) else NAN
-    one, other = (np.stack([_plane(runs, size) for runs in side]) for side in (truth, predicted))
+    one, other = (np.stack([plane_of(runs, size) for runs in side]) for side in (truth, predicted))
     farthest = max(_directed(one & ~other, other), _directed(other & ~one, one))
     return float(np.sqrt(farthest / (len(truth) ** 2 + size[0] ** 2 + size[1] ** 2)))
 
@@ -75,7 +75,8 @@ def _directed(points: np.ndarray, mask: np.ndarray) -> float:
     return float(nearest.max())
 
 
-def _plane(runs: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def plane_of(runs: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool: True in sorted and disjoint runs (n, 2) of pixels."""
     edges = np.zeros(size[0] * size[1] + 1, np.int8)
     edges[runs[:, 0]] += 1
     edges[runs[:, 1]] -= 1

@@ -1,6 +1,5 @@
 """Instances of a mask, how much those of the truth and of a prediction overlap, and which are hits.
 
-    truth = components(labels, [1])                        # connected components of class 1
     pairs = overlaps(truth, predicted)                     # Pairs(truth, predicted, iou), only those that meet
     hits(pairs, confidences, 0.5, rule)                    # (P,) bool
 
@@ -12,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from lib.competitions.metrics import Rule
@@ -29,29 +27,6 @@ class Pairs:
     truth: np.ndarray
     predicted: np.ndarray
     iou: np.ndarray
-
-
-def components(labels: np.ndarray, indices: Sequence[int]) -> list[Instance]:
-    """The connected components (8 neighbours) of classes of a label map (H, W) uint8 or of bit planes uint32."""
-    found = []
-    for index in indices:
-        plane = (labels >> np.uint32(index)) & 1 if labels.dtype == np.uint32 else labels == index
-        if plane.any():
-            numbers = cv2.connectedComponents(plane.astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)[1]
-            found += numbered(numbers, index)
-    return found
-
-
-def numbered(numbers: np.ndarray, index: int) -> list[Instance]:
-    """The instances of a map of numbers (H, W), 0: none, as instances of class `index`, in the order of the numbers."""
-    flat = np.ascontiguousarray(numbers).reshape(-1)
-    cuts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    starts, ends = np.concatenate([[0], cuts]), np.concatenate([cuts, [flat.size]])
-    owner = flat[starts]
-    runs, owner = np.stack([starts, ends], axis=1)[owner != 0], owner[owner != 0]
-    order = np.argsort(owner, kind="stable")
-    places = np.flatnonzero(np.diff(owner[order])) + 1
-    return [Instance(index, part.astype(np.int64)) for part in np.split(runs[order], places) if len(part)]
 
 
 def union(instances: Sequence[Instance]) -> np.ndarray:

@@ -37,6 +37,15 @@ class Score:
     """The rules shown beside it: label, value, per_class."""
     groups: dict[str, float | None] = field(default_factory=dict)
     """The score of each group by itself."""
+    classes: list[dict[str, Any]] = field(default_factory=list)
+    """Each class's pixels over the whole set: name, iou, dice, precision, recall, truth, predicted, hits; None for 0/0.
+    Where instances were told apart also instances: truth, predicted, hits at the rule's lowest IoU threshold."""
+    interval: tuple[float, float] | None = None
+    """95 % of resampled sets score between these."""
+    table: list[list[int]] | None = None
+    """The whole set's confusion table (C, C + 1) of label maps."""
+    details: dict[str, Any] | None = None
+    """Where the errors are: `lib.scoring.breakdown`."""
 
 
 def score(counts: Tally | np.ndarray, competition: Competition) -> Score:
@@ -65,6 +74,7 @@ def score(counts: Tally | np.ndarray, competition: Competition) -> Score:
         parts=parts if len(parts) > 1 else [],
         also=also,
         groups=_groups(tally, competition, views),
+        classes=_class_table(tally, competition),
     )
 
 
@@ -140,6 +150,21 @@ def _groups(tally: Tally, competition: Competition, views: list[Evidence]) -> di
         return {}
     weights = (tally.group[None] == np.arange(len(tally.groups))[:, None]).astype(np.float64)
     return dict(zip(tally.groups, map(_known, _sum(competition, views, weights)), strict=True))
+
+
+def _class_table(tally: Tally, competition: Competition) -> list[dict[str, Any]]:
+    rows = []
+    for name, (hits, truth, predicted) in zip(competition.names, tally.areas.sum(axis=0).tolist(), strict=True):
+        parts = {"iou": truth + predicted - hits, "precision": predicted, "recall": truth}
+        row = {key: hits / bottom if bottom else None for key, bottom in parts.items()}
+        dice = 2 * hits / (truth + predicted) if truth + predicted else None
+        rows.append({"name": name, "dice": dice, **row, "truth": truth, "predicted": predicted, "hits": hits})
+    for rule in competition.metric.rules:
+        if rule.needs_instances and rule.measure != "average-precision":
+            cells = tally.views[rule].cells[:, :, 0].sum(axis=0)
+            for index, cell in zip(competition.counted_by(rule), cells.tolist(), strict=True):
+                rows[index]["instances"] = dict(zip(("hits", "truth", "predicted"), cell[:3], strict=True))
+    return rows
 
 
 def _known(value: float) -> float | None:

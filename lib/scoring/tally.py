@@ -18,6 +18,7 @@ import numpy as np
 
 from lib.competitions import Competition, Rule
 from lib.rasters.instances import Instance
+from lib.rasters.truth_masks import components
 from lib.scoring import instances as objects
 from lib.scoring.confusion import areas_of, bit_areas, confusion_with_none
 from lib.scoring.patches import patches
@@ -134,7 +135,7 @@ def _run_areas(truth: Sequence[Instance], prediction: Sequence[Instance], compet
 
 
 def _instances(mask: Mask, competition: Competition) -> Sequence[Instance]:
-    return objects.components(mask, competition.sent) if isinstance(mask, np.ndarray) else mask
+    return components(mask, competition.sent) if isinstance(mask, np.ndarray) else mask
 
 
 def _runs(mask: Mask, index: int) -> np.ndarray:
