@@ -76,8 +76,8 @@ def _border_line(details: dict[str, Any]) -> str:
     near = details["boundary"][0]
     far = details["boundary"][-1]
     return (
-        f"errors: {near['share_of_errors']:.0%} within {near['to']} px of a true border ({near['share_of_pixels']:.0%} of "
-        f"the pixels), {far['share_of_errors']:.0%} more than {far['from'] - 1} px away"
+        f"errors: {near['share_of_errors']:.0%} within {near['to']} px of a true border, where "
+        f"{near['share_of_pixels']:.0%} of the pixels are; {far['share_of_errors']:.0%} from {far['from']} px on"
     )
 
 

@@ -68,6 +68,6 @@ def write_score(
             content = files.read_json(target)
         if not isinstance(content, dict) or not set(content) >= OURS:
             raise UsageError(f"{target} is there, and no score of this kit's", "choose another folder with --out DIR")
-    files.write(folder / PAGE, page(document, pictures, competition, files.shown(scored)))
+    files.write(folder / PAGE, page(document, pictures, competition, scored.name))
     files.write_json(target, document)
     return [target, folder / PAGE]
