@@ -23,7 +23,7 @@ from lib.scoring.tally import Mask
 from lib.submissions.container import read
 from lib.submissions.layout import Layout, Size, expected
 
-MOST_PIXELS = 200_000_000
+MOST_PIXELS = 100_000_000
 """Of a set whose errors are broken down by borders and sizes without being asked for."""
 
 
@@ -183,7 +183,7 @@ def _of_folder(folder: Path, competition: Competition, layout: Layout) -> Iterat
         mask, size = masks(image), layout.sizes[image]
         if size is not None and hasattr(mask, "shape") and mask.shape != tuple(size):
             raise DataError(
-                f"the mask of {image} is {mask.shape[1]}x{mask.shape[0]}, and the truth {size[1]}x{size[0]}",
+                f"the mask of {image} is {mask.shape[1]}x{mask.shape[0]}, and masks of {size[1]}x{size[0]} are scored",
                 "predict at that size: labels are never resized",
             )
         yield image, mask
