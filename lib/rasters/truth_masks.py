@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lib.competitions import IGNORE, Competition
+from lib.competitions import Competition
 from lib.rasters.coding import Coding, from_pixels
 from lib.rasters.instances import Instance
 from lib.rasters.masks import read_labels, read_pixels
@@ -67,11 +67,17 @@ def resized(mask: np.ndarray, size: Size | None) -> np.ndarray:
     return cv2.resize(mask.view(bytes_), tuple(size)[::-1], interpolation=cv2.INTER_NEAREST).view(mask.dtype)
 
 
+def bits_of(labels: np.ndarray) -> np.ndarray:
+    """A label map (H, W) uint8 as bit planes (H, W) uint32; 255 is no class."""
+    table = np.zeros(256, np.uint32)
+    table[:32] = np.uint32(1) << np.arange(32, dtype=np.uint32)
+    return table[labels]
+
+
 def _of_one(path: Path, competition: Competition, size: Size | None) -> np.ndarray | list[Instance]:
     """A single picture that stands for all classes."""
     if competition.kind == "bits":
-        labels = resized(read_labels(path, competition), size)
-        return np.where(labels == IGNORE, np.uint32(0), np.uint32(1) << labels.astype(np.uint32)).astype(np.uint32)
+        return bits_of(resized(read_labels(path, competition), size))
     coding = Coding.of(competition)
     pixels = resized(read_pixels(path, coding.kind == "colour"), size)
     known = {code for code, _ in coding.table}

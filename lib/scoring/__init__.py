@@ -11,13 +11,14 @@ result, low_high = score(tally, competition), interval(tally, competition)
 
 from lib.scoring.confusion import areas, confusion, confusion_with_none
 from lib.scoring.rules import Score, image_score, image_scores, interval, score
-from lib.scoring.tally import Count, Tally, needs_masks, take
+from lib.scoring.tally import Count, Tally, by_areas, needs_masks, take
 
 __all__ = [
     "Count",
     "Score",
     "Tally",
     "areas",
+    "by_areas",
     "confusion",
     "confusion_with_none",
     "image_score",

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.competitions import Competition, Rule
+from lib.competitions import Competition, Metric, Rule
 from lib.rasters.instances import Instance
-from lib.rasters.truth_masks import components
+from lib.rasters.truth_masks import bits_of, components
 from lib.scoring import instances as objects
 from lib.scoring.confusion import areas_of, bit_areas, confusion_with_none
 from lib.scoring.patches import patches
@@ -65,6 +65,21 @@ def needs_masks(competition: Competition) -> bool:
     return any(needs_more(rule, competition) for rule in competition.metric.rules)
 
 
+def by_areas(competition: Competition) -> Competition:
+    """The competition with the rules that areas (N, C, 3) are enough for, as a search over many predictions wants it.
+
+    Where areas are enough for no part of its score, the mean Dice of its classes stands for it.
+    """
+    metric = competition.metric
+    kept = tuple(rule for rule in metric.rules if not needs_more(rule, competition))
+    if len(kept) == len(metric.rules):
+        return competition
+    classes = tuple(competition.names[index] for index in competition.counted)
+    return competition.model_copy(
+        update={"metric": Metric(parts=kept) if kept else Metric(measure="dice", classes=classes)}
+    )
+
+
 def needs_more(rule: Rule, competition: Competition) -> bool:
     """Whether a rule needs more than areas: a table, instances, distances."""
     if rule.needs_instances or rule.measure == "hausdorff" or rule.merge or rule.inside is not None:
@@ -76,12 +91,13 @@ def needs_more(rule: Rule, competition: Competition) -> bool:
 def take(truth: Mask, prediction: Mask, competition: Competition, size: tuple[int, int] | None = None) -> Count:
     """Count an image.
 
-    `truth`, `prediction`: masks of the competition's kind, of one shape. Where instances are asked for, a label map or
-    bit planes stand for their connected components; `size` (height, width) is that of lists of instances. Patches are
-    made of label maps where the file holds patches.
+    `truth`, `prediction`: masks of the competition's kind, of one shape. A label map may stand for bit planes, and
+    where instances are asked for, a label map or bit planes for their connected components; `size` (height, width) is
+    that of lists of instances. Patches are made of label maps where the file holds patches.
     """
     if isinstance(truth, np.ndarray) and isinstance(prediction, np.ndarray):
-        if truth.dtype == np.uint32:
+        if competition.kind == "bits":
+            truth, prediction = (mask if mask.dtype == np.uint32 else bits_of(mask) for mask in (truth, prediction))
             count = _bits(truth, prediction, competition)
         else:
             truth, prediction = patches(truth, competition), patches(prediction, competition)

@@ -15,7 +15,7 @@ from lib.competitions import Competition
 from lib.competitions.patterns import fields, find
 from lib.competitions.schema import Source
 from lib.errors import DataError, UsageError
-from lib.rasters import header_size, masks_in
+from lib.rasters import header_size, mask_files, masks_in
 from lib.rasters.truth_masks import class_masks, read_truth
 from lib.scoring import Score, Tally, image_scores, interval, score, take
 from lib.scoring.breakdown import Breakdown
@@ -178,7 +178,8 @@ def score_document(competition: Competition, total: Score, each: dict[str, float
 
 
 def _of_folder(folder: Path, competition: Competition, layout: Layout) -> Iterator[tuple[str, Mask]]:
-    masks = masks_in(folder, competition)
+    """Masks of a folder: label maps, or whatever a truth of the competition's kind may look like."""
+    masks = masks_in(folder, competition) if competition.kind == "labels" else _any_kind(folder, competition)
     for image in layout.images:
         mask, size = masks(image), layout.sizes[image]
         if size is not None and hasattr(mask, "shape") and mask.shape != tuple(size):
@@ -187,6 +188,17 @@ def _of_folder(folder: Path, competition: Competition, layout: Layout) -> Iterat
                 "predict at that size: labels are never resized",
             )
         yield image, mask
+
+
+def _any_kind(folder: Path, competition: Competition) -> Callable[[str], Mask]:
+    paths = class_masks(folder, competition) or mask_files(folder)
+
+    def mask(image: str) -> Mask:
+        if image not in paths:
+            raise DataError(f"{folder} holds no mask of {image}", f"save it as {image}.png")
+        return read_truth(paths[image], competition)
+
+    return mask
 
 
 def _must_fit(image: str, truth: Mask, size: Size) -> None:
