@@ -130,6 +130,7 @@ def train(
     keeper = Keeper(folders.working, competition, recipe)
     shared = fabric(device, count, devices.precision(recipe.train, device), model)
     run = Training(shared, model, competition, recipe, identity, watch, keeper, limit)
+    run.held_out = [pair.id for pair in held_out]
     if earlier is not None:
         run.load_state_dict(earlier, outputs)
         if speaks:
@@ -172,6 +173,7 @@ def report(folders: Folders, run: Training, training: list[Pair], held_out: list
             and {"label": metric.label, "value": best.score.value, "epoch": best.epoch}
             | {"per_class": best.score.per_class, "baselines": best.score.baselines},
             "table": best
+            and best.table is not None
             and {"rows": "truth", "classes": [*run.competition.names, "none"]} | {"pixels": best.table.tolist()},
             "images": {held_out[index].id: value for index, value in best.image_scores} if best else {},
             "training": {"images": len(training), "epochs": recipe.train.epochs, "steps": run.step},

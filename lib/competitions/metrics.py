@@ -69,9 +69,11 @@ class Rule(Strict):
 
     measure: Measure = "dice"
     """Of pixels: dice, iou, fbeta, precision, recall, accuracy, balanced-accuracy, kappa. Of whole masks: iou-sweep
-    (the share of IoU thresholds that an image's IoU exceeds), hausdorff. Of instances: instance-accuracy
-    (hits / (hits + false + missed), averaged over IoU thresholds), instance-fbeta, average-precision (ranked by
-    confidence)."""
+    (the share of IoU thresholds that an image's IoU exceeds), hausdorff (of volumes; always a mean over pairs of volume
+    and class). Of instances: instance-accuracy (hits / (hits + false + missed), averaged over IoU thresholds),
+    instance-fbeta, average-precision (ranked by confidence).
+
+    accuracy, balanced-accuracy and kappa are of pixels whose truth is a class that counts."""
     pool: Literal["pairs", "image", "set", "global"] = "set"
     """pairs: the mean over every (image, class) pair. image: an image's classes are counted together, then the mean
     over images. set: a class's pixels are counted over the whole set, then the mean over classes. global: one count
@@ -84,11 +86,16 @@ class Rule(Strict):
     """IoU that an instance (or a mask) must exceed to be found; the measure is averaged over them."""
     reaches: bool = False
     """An IoU equal to a threshold is enough."""
+    ranking: Literal["openimages", "coco"] = "openimages"
+    """How average-precision reads its curve. openimages: the area under the interpolated curve; an instance is a hit
+    when the true one that it overlaps most is still free. coco: the mean of 101 points of the curve, of at most 100
+    instances an image and class; an instance takes the best true one that is still free."""
     empty: Literal[0, 1, "skip"] = "skip"
-    """The score of a pair (image, class) that neither truth nor prediction has."""
+    """The score of a pair (image, class) that neither truth nor prediction has; of the accuracies and kappa, which
+    count what both lack too, only where nothing at all counts."""
     absent: Literal["count", 0, "skip"] = "count"
-    """A class that the truth does not have. count: predicting it costs what false positives cost. 0: it scores 0.
-    skip: it does not count."""
+    """A class that the prediction has and the truth has not. count: it costs what false positives cost. 0: it scores 0.
+    skip: it does not count. average-precision knows no false positives without truth: count is skip."""
     classes: tuple[str, ...] | None = None
     """The classes that count. Default: those that the submission holds."""
     merge: bool = False

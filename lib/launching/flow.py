@@ -96,4 +96,4 @@ def _metric(summary: dict[str, Any]) -> dict[str, Any] | None:
     metric = summary.get("metric")
     shape = {"label": str, "value": (int, float), "epoch": int, "per_class": dict, "baselines": dict}
     fits = isinstance(metric, dict) and all(isinstance(metric.get(key), kind) for key, kind in shape.items())
-    return metric if fits and "majority" in metric["baselines"] else None
+    return metric if fits and "empty" in metric["baselines"] else None

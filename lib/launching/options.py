@@ -98,7 +98,17 @@ OutFile = Annotated[Path, Option("--out", metavar="FILE", help="Of the competiti
 OutFolder = Annotated[Path, Option("--out", metavar="DIR", parser=_path)]
 File = Annotated[Path, Argument(metavar="FILE", help="A submission.", parser=_path)]
 OwnFile = Annotated[Path | None, Argument(metavar="[FILE]", help="Default: the run's submission.", parser=_path)]
-Truth = Annotated[Path, Option("--truth", metavar="DIR", help="Truth masks.", parser=_path)]
+Scored = Annotated[Path, Argument(metavar="FILE", help="A submission, or a folder of masks.", parser=_path)]
+Truth = Annotated[
+    Path, Option("--truth", metavar="DIR", help="Truth masks, or a file like the submission.", parser=_path)
+]
+Images = Annotated[Path | None, Option("--data", metavar="DIR", help="Images for the page's pictures.", parser=_path)]
+ScoreOut = Annotated[
+    Path | None, Option("--out", metavar="DIR", help="For score.json and score.html; default: beside.", parser=_path)
+]
+Details = Annotated[
+    bool | None, Option("--details/--no-details", help="Errors by borders and sizes; default: unless it takes long.")
+]
 Message = Annotated[str | None, Option("-m", "--message", help="Default: the run and its score.")]
 Code = Annotated[bool, Option("--code", help="Code competitions: push kernels/predict.py, run it, submit its version.")]
 CodeGpu = Annotated[str | None, Option("--gpu", metavar="t4x2|none|…", help="With --code. Default: t4x2.")]

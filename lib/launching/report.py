@@ -139,10 +139,12 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     run, metric = outcome.run, outcome.metric
     lines = status_lines(run, outcome.status)
     if metric:
+        base = metric["baselines"]
+        guess = "majority class everywhere" if "majority" in base else "nothing predicted anywhere"
         parts = [f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in metric["per_class"].items()]
         lines += [
             f"  {metric['label']} on validation  {metric['value']:.4f}   (epoch {metric['epoch']})",
-            f"  majority class everywhere  {metric['baselines']['majority']:.4f}",
+            f"  {guess}  {base.get('majority', base['empty']):.4f}",
             f"  by class: {', '.join(parts)}",
         ]
     if predicted := _predicted(run):

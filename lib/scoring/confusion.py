@@ -1,4 +1,4 @@
-"""Confusion tables, counted exactly for images of any size.
+"""Confusion tables and areas, counted exactly for images of any size.
 
 OpenCV's histogram does the counting, and its bins are float32, which stop at 2^24: it gets blocks smaller than that,
 and the blocks are added as int64.
@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 
 BLOCK = 1 << 20
+
+BIT = (np.arange(256)[:, None] >> np.arange(8)) & 1
+"""(256, 8): the bits of every byte."""
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
@@ -23,8 +26,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.nda
 
 def confusion_with_none(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
     """Like `confusion`, (C, C + 1): the last column counts pixels that the prediction gives to no class."""
-    if truth.shape != prediction.shape:
-        raise ValueError(f"truth is {truth.shape}, prediction is {prediction.shape}")
+    _must_agree(truth, prediction)
     if truth.dtype != np.uint8 or prediction.dtype != np.uint8 or not 1 <= classes <= 255:
         raise ValueError("label maps are uint8, with 1 to 255 classes")
     rows, columns = truth.reshape(-1), prediction.reshape(-1)
@@ -38,8 +40,10 @@ def confusion_with_none(truth: np.ndarray, prediction: np.ndarray, classes: int)
 def areas(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
     """Per class, the pixels that both have, that the truth has and that the prediction has: (C, 3) int64.
 
-    Pixels that the truth ignores count nowhere.
+    Both are label maps, uint8, and pixels that the truth ignores count nowhere; or both are bit planes, uint32.
     """
+    if truth.dtype == np.uint32:
+        return bit_areas(truth, prediction, classes)
     return areas_of(confusion_with_none(truth, prediction, classes))
 
 
@@ -47,3 +51,25 @@ def areas_of(table: np.ndarray) -> np.ndarray:
     """`areas` from a table (C, C) or (C, C + 1)."""
     classes = len(table)
     return np.stack([np.diagonal(table), table.sum(axis=1), table[:, :classes].sum(axis=0)], axis=1)
+
+
+def bit_areas(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
+    """`areas` of bit planes: (H, W) uint32, bit c set where a pixel has class c."""
+    _must_agree(truth, prediction)
+    if truth.dtype != np.uint32 or prediction.dtype != np.uint32 or not 1 <= classes <= 32:
+        raise ValueError("bit planes are uint32, with 1 to 32 classes")
+    rows, columns = truth.reshape(-1), prediction.reshape(-1)
+    total = np.zeros((3, 32), np.int64)
+    for start in range(0, rows.size, BLOCK):
+        one, other = (np.ascontiguousarray(part[start : start + BLOCK], "<u4") for part in (rows, columns))
+        for place, bits in enumerate((one & other, one, other)):
+            picture = bits.view(np.uint8).reshape(-1, 1, 4)
+            for byte in range(-(-classes // 8)):
+                counted = cv2.calcHist([picture], [byte], None, [256], [0, 256]).reshape(-1).astype(np.int64)
+                total[place, byte * 8 : byte * 8 + 8] += counted @ BIT
+    return np.ascontiguousarray(total[:, :classes].T)
+
+
+def _must_agree(truth: np.ndarray, prediction: np.ndarray) -> None:
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth is {truth.shape}, prediction is {prediction.shape}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +37,60 @@ def check_lines(file: Path, layout: Layout, found: list[Finding]) -> list[str]:
 
 
 def score_lines(scored: dict[str, Any]) -> list[str]:
-    """The score, the baselines, the classes, the worst images."""
-    base = scored["baselines"]
-    lines = [
-        f"{scored['rule']}: {scored['score']:.5f} over {len(scored['images'])} images",
-        f"  empty {base['empty']:.5f}, majority class everywhere {base['majority']:.5f}",
-        "  by class: "
-        + ", ".join(
-            f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in scored["per_class"].items()
-        ),
-    ]
+    """The score, its interval and baselines, parts and groups, the classes, where the errors are, the worst images."""
+    base, low_high = scored["baselines"], scored["interval"]
+    between = f", 95 % within {low_high[0]:.3f} .. {low_high[1]:.3f}" if low_high else ""
+    lines = [f"{scored['rule']}: {scored['score']:.5f} over {len(scored['images'])} images{between}"]
+    majority = f", majority class everywhere {base['majority']:.5f}" if "majority" in base else ""
+    lines.append(f"  empty {base['empty']:.5f}{majority}")
+    lines += [f"  {part['weight']:g} x {_number(part['value'], 5)}  {part['label']}" for part in scored["parts"]]
+    lines += [f"  beside it: {_number(rule['value'], 5)}  {rule['label']}" for rule in scored["also"]]
+    if scored["groups"]:
+        lines.append("  by group: " + _list(scored["groups"].items()))
+    lines += class_lines(scored)
+    if scored["details"]:
+        lines.append(f"  {_border_line(scored['details'])}")
     known = [(image, value) for image, value in scored["images"].items() if value is not None]
     worst = sorted(known, key=lambda item: item[1])[:WORST]
-    return [*lines, "  worst images: " + ", ".join(f"{image} {value:.3f}" for image, value in worst)]
+    lines.append(f"  worst images: {_list(worst)}")
+    pages = [path for path in scored.get("files", ()) if path.endswith(".html")]
+    return lines + [f"  page: {shown(Path(path))}" for path in pages]
+
+
+def class_lines(scored: dict[str, Any]) -> list[str]:
+    """A row for each class that the rule counts: its own score, then IoU, Dice, precision, recall, share of the truth.
+
+    Where the rule tells instances apart, precision and recall are followed by the instances that were found.
+    """
+    rows = [row for row in scored["classes"] if row["name"] in scored["per_class"]]
+    width = max([len(row["name"]) for row in rows] + [5])
+    everything = sum(row["truth"] for row in scored["classes"]) or 1
+    lines = [f"  {'class':{width}}  score    IoU   Dice  prec.  recall   truth"]
+    for row in rows:
+        numbers = [_number(scored["per_class"][row["name"]], 3)]
+        numbers += [_number(row[key], 3) for key in ("iou", "dice", "precision", "recall")]
+        cells = "  ".join(f"{number:>5}" for number in numbers[:4]) + f"  {numbers[4]:>6}"
+        found = row.get("instances")
+        more = f"  {found['hits']} of {found['truth']} instances, {found['predicted']} predicted" if found else ""
+        lines.append(f"  {row['name']:{width}}  {cells}  {row['truth'] / everything:6.1%}{more}")
+    return lines if rows else []
+
+
+def _border_line(details: dict[str, Any]) -> str:
+    near = details["boundary"][0]
+    far = details["boundary"][-1]
+    return (
+        f"errors: {near['share_of_errors']:.0%} within {near['to']} px of a true border, where "
+        f"{near['share_of_pixels']:.0%} of the pixels are; {far['share_of_errors']:.0%} from {far['from']} px on"
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _list(items: Iterable[tuple[str, float | None]]) -> str:
+    return ", ".join(f"{name} {_number(value, 3)}" for name, value in items)
 
 
 def after_made(competition: Competition, made: dict[str, Any], run: str) -> str:

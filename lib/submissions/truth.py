@@ -1,4 +1,4 @@
-"""Scores a submitted file against truth masks by the competition's own rule.
+"""Scores predictions against truth masks by the competition's own rule: a submitted file, or a folder of masks.
 
 paths = truths(competition, folder)
 total, each = score_file(path, competition, expected(competition, sizes_of(paths)), paths)
@@ -6,25 +6,71 @@ total, each = score_file(path, competition, expected(competition, sizes_of(paths
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
-
-import cv2
-import numpy as np
 
 from lib.competitions import Competition
 from lib.competitions.patterns import fields, find
 from lib.competitions.schema import Source
 from lib.errors import DataError, UsageError
-from lib.rasters import header_size, read_labels
-from lib.scoring import Score, areas, image_score, score
+from lib.rasters import header_size, mask_files, masks_in
+from lib.rasters.truth_masks import class_masks, read_truth
+from lib.scoring import Score, Tally, image_scores, interval, score, take
+from lib.scoring.breakdown import Breakdown
+from lib.scoring.tally import Mask
 from lib.submissions.container import read
-from lib.submissions.layout import Layout
+from lib.submissions.layout import Layout, Size, expected
+
+MOST_PIXELS = 100_000_000
+"""Of a set whose errors are broken down by borders and sizes without being asked for."""
+
+
+See = Callable[[str, Mask, Mask, Size, float | None], None]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth of a set of images: each one's size where it is known, and its mask at a size."""
+
+    sizes: Mapping[str, Size | None]
+    mask: Callable[[str, Size | None], Mask]
+    layout: Layout | None = None
+    """Of a file's rows; predictions in its order need no mask to be kept."""
+
+
+def truth_at(place: Path, competition: Competition, images: Mapping[str, Size] | None = None) -> Truth:
+    """The truth in a folder of masks, or in a file of the submission's own kind, such as a train.csv of run lengths.
+
+    `images`: sizes of images, which a file's masks may need. Raises `UsageError` when there is nothing.
+    """
+    if not place.is_file():
+        return of_paths(truths(competition, place), competition)
+    csv = competition.submission.csv
+    layout = expected(competition, None if csv else images, place if csv else None)
+    sizes = {image: size or (images or {}).get(image) for image, size in layout.sizes.items()}
+    layout = replace(layout, sizes=sizes)
+    ahead, kept = read(place, competition, layout), {}
+
+    def mask(image: str, size: Size | None) -> Mask:
+        while image not in kept:
+            kept.update([next(ahead)])
+        return kept.pop(image)
+
+    return Truth(sizes, mask, layout)
+
+
+def of_paths(paths: Mapping[str, Path], competition: Competition) -> Truth:
+    """The truth of images whose masks lie at these paths."""
+    return Truth(sizes_of(paths), lambda image, size: read_truth(paths[image], competition, size))
 
 
 def truths(competition: Competition, folder: Path) -> dict[str, Path]:
-    """Truth masks in a folder by image id: laid out like the data root, or flat, or simply `{id}.png`."""
+    """Truth masks in a folder by image id: laid out like the data root, or flat, or simply `{id}.png`.
+
+    Of classes that overlap also a folder each, `CLASS/{id}.png`: an image's path is that of one of its masks.
+    """
     if not folder.is_dir():
         raise UsageError(f"the truth folder {folder} does not exist", "give it with --truth DIR")
     for source in (competition.data.test, competition.data.train):
@@ -32,6 +78,9 @@ def truths(competition: Competition, folder: Path) -> dict[str, Path]:
             found = masks_by_id(source, pattern, folder)
             if found:
                 return found
+    found = class_masks(folder, competition) if competition.kind != "labels" else {}
+    if found:
+        return found
     found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".png", ".tif", ".tiff")}
     if not found:
         raise UsageError(f"{folder} holds no truth masks", "files named like the competition's masks, or ID.png")
@@ -54,36 +103,107 @@ def score_file(
     path: Path,
     competition: Competition,
     layout: Layout,
-    paths: Mapping[str, Path],
+    paths: Mapping[str, Path] | Truth,
+    details: bool | None = None,
+    see: See | None = None,
 ) -> tuple[Score, dict[str, float | None]]:
-    """The file's score over every image of the layout, and each image's own; None where nothing of it counts.
+    """The score of a file, or of a folder of masks, over every image of the layout, and each image's own.
 
-    Where the file has a fixed size, the truth is brought to it by nearest neighbour.
+    An image of which nothing counts has None. Where the file has a fixed size, the truth is brought to it by nearest
+    neighbour. `details`: whether errors are broken down; None: unless there are very many pixels. `see` is shown every
+    image: its id, truth, prediction, size and own score.
     """
-    missing = [image for image in layout.images if image not in paths]
+    truth = paths if isinstance(paths, Truth) else of_paths(paths, competition)
+    missing = [image for image in layout.images if image not in truth.sizes]
     if missing:
         raise DataError(
             f"{len(missing)} images have no truth mask: {', '.join(missing[:3])}", "give the right --truth DIR"
         )
-    counts, images = [], []
-    for image, labels in read(path, competition, layout):
-        truth = read_labels(paths[image], competition)
-        if truth.shape != labels.shape:
-            truth = cv2.resize(truth, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        counts.append(areas(truth, labels, len(competition.classes)))
+    if details is None:
+        details = sum(size[0] * size[1] for size in layout.sizes.values() if size) <= MOST_PIXELS
+    predictions = _of_folder(path, competition, layout) if path.is_dir() else read(path, competition, layout)
+    return score_masks(predictions, truth, competition, layout.sizes, details, see)
+
+
+def score_masks(
+    predictions: Iterable[tuple[str, Mask]],
+    truth: Truth,
+    competition: Competition,
+    sizes: Mapping[str, Size | None],
+    details: bool = False,
+    see: See | None = None,
+) -> tuple[Score, dict[str, float | None]]:
+    """The score of masks as they come, pairs of id and mask, and each image's own; no mask is kept."""
+    counts, images, breakdown = [], [], Breakdown(competition)
+    for image, mask in predictions:
+        size = mask.shape if hasattr(mask, "shape") else sizes.get(image) or truth.sizes[image]
+        right = truth.mask(image, size)
+        _must_fit(image, right, size)
+        counts.append(take(right, mask, competition, size))
+        if details:
+            breakdown.add(right, mask, size)
         images.append(image)
-    table = np.stack(counts)
-    each = {image: image_score(part, competition) for image, part in zip(images, table, strict=True)}
-    return score(table, competition), each
+        if see:
+            (own,) = image_scores(Tally.of(counts[-1:], competition), competition)
+            see(image, right, mask, size, own)
+    if not images:
+        raise DataError("there is no image to score", "give the right --truth DIR")
+    tally = Tally.of(counts, competition, images)
+    total = replace(
+        score(tally, competition),
+        interval=interval(tally, competition),
+        table=None if tally.tables is None else tally.tables.sum(axis=0).tolist(),
+        details=breakdown.document() if details else None,
+    )
+    return total, dict(zip(images, image_scores(tally, competition), strict=True))
 
 
 def score_document(competition: Competition, total: Score, each: dict[str, float | None]) -> dict[str, Any]:
-    """A score as `--json` prints it."""
+    """A score as `--json` prints it and score.json holds it."""
     return {
         "competition": competition.name,
         "score": total.value,
         "rule": competition.metric.label,
+        "interval": total.interval,
         "baselines": total.baselines,
+        "parts": total.parts,
+        "also": total.also,
+        "groups": total.groups,
         "per_class": total.per_class,
+        "classes": total.classes,
+        "table": total.table and {"rows": "truth", "classes": [*competition.names, "none"], "pixels": total.table},
+        "details": total.details,
         "images": each,
     }
+
+
+def _of_folder(folder: Path, competition: Competition, layout: Layout) -> Iterator[tuple[str, Mask]]:
+    """Masks of a folder: label maps, or whatever a truth of the competition's kind may look like."""
+    masks = masks_in(folder, competition) if competition.kind == "labels" else _any_kind(folder, competition)
+    for image in layout.images:
+        mask, size = masks(image), layout.sizes[image]
+        if size is not None and hasattr(mask, "shape") and mask.shape != tuple(size):
+            raise DataError(
+                f"the mask of {image} is {mask.shape[1]}x{mask.shape[0]}, and masks of {size[1]}x{size[0]} are scored",
+                "predict at that size: labels are never resized",
+            )
+        yield image, mask
+
+
+def _any_kind(folder: Path, competition: Competition) -> Callable[[str], Mask]:
+    paths = class_masks(folder, competition) or mask_files(folder)
+
+    def mask(image: str) -> Mask:
+        if image not in paths:
+            raise DataError(f"{folder} holds no mask of {image}", f"save it as {image}.png")
+        return read_truth(paths[image], competition)
+
+    return mask
+
+
+def _must_fit(image: str, truth: Mask, size: Size) -> None:
+    if hasattr(truth, "shape") and truth.shape != tuple(size):
+        raise DataError(
+            f"the truth of {image} is {truth.shape[1]}x{truth.shape[0]}, and its mask {size[1]}x{size[0]}",
+            "give masks of one size",
+        )

@@ -25,7 +25,7 @@ class Best:
 
     epoch: int
     score: Score
-    table: np.ndarray
+    table: np.ndarray | None
     image_scores: list[tuple[int, float | None]]
 
 
@@ -49,7 +49,7 @@ class Keeper:
         if self.best is None or result.score.value > self.best.score.value:
             self.best = Best(row["epoch"], result.score, result.table, result.image_scores)
             checkpoint.save(self.path, model, self.competition, self.recipe, result.score.value, row["epoch"])
-        measure = self.competition.metric.measure
+        measure = "score" if self.competition.metric.parts else self.competition.metric.measure
         per_class = {f"{measure}:{name}": part for name, part in result.score.per_class.items()}
         self.rows.append(row | {"metric": result.score.value} | per_class)
         self._write_rows()
@@ -65,7 +65,8 @@ class Keeper:
         """What a later session goes on with, but the best weights themselves."""
         best = None
         if self.best is not None:
-            best = asdict(self.best) | {"table": self.best.table.tolist()}
+            table = None if self.best.table is None else self.best.table.tolist()
+            best = asdict(self.best) | {"table": table}
         return {"rows": self.rows, "best": best}
 
     def load_state_dict(self, state: dict[str, Any], outputs: Path) -> None:
@@ -76,7 +77,7 @@ class Keeper:
         if state["best"] is None:
             return
         best = state["best"]
-        table = np.asarray(best["table"], np.int64)
+        table = None if best["table"] is None else np.asarray(best["table"], np.int64)
         self.best = Best(best["epoch"], Score(**best["score"]), table, [tuple(item) for item in best["image_scores"]])
         weights = outputs / self.path.relative_to(self.folder)
         checkpoint.read(weights)  # whole, or an error that names it

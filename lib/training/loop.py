@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class Training:
         self.steps = identity["steps"]
         self.total = recipe.train.epochs * self.steps
         self.step = self.validations = 0
+        self.held_out: Sequence[str] | None = None
+        """Ids of the validation images, for a rule that groups them."""
         self.diverged: int | None = None
         """The epoch after which the weights were not numbers any more."""
         self._durations: deque[float] = deque([0.0], maxlen=10)
@@ -164,7 +166,8 @@ class Training:
         if self.step and not all(torch.isfinite(weights).all() for weights in self.model.parameters()):
             self.diverged = self.validations + 1
         model = self.model if self.average is None or not self.step else self.average.module
-        result = validate(model, self._while_there_is_time(images), self.competition, self.recipe, self.together)
+        held_out = self._while_there_is_time(images)
+        result = validate(model, held_out, self.competition, self.recipe, self.together, self.held_out)
         self._costs["validation"] = time.monotonic() - begin
         record = self._record()
         self.validations += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,7 @@ from lib.inference import restore
 from lib.inference.predict import predict
 from lib.models import Segmenter
 from lib.recipe import Recipe
-from lib.scoring import Score, confusion_with_none, image_score, score
-from lib.scoring.confusion import areas_of
+from lib.scoring import Score, Tally, image_scores, score, take
 from lib.training.agreement import Agreement
 from lib.training.limit import SessionEnds
 
@@ -24,8 +23,8 @@ class Validation:
     """The whole set's result."""
 
     score: Score
-    table: np.ndarray
-    """(C, C + 1) int64 pixels, rows: truth; the last column: given to no class."""
+    table: np.ndarray | None
+    """(C, C + 1) int64 pixels, rows: truth; the last column: given to no class. None where classes overlap."""
     image_scores: list[tuple[int, float | None]]
     """Number among the held-out images, and the rule's score of it alone."""
 
@@ -37,11 +36,14 @@ def validate(
     competition: Competition,
     recipe: Recipe,
     together: Agreement,
+    ids: Sequence[str] | None = None,
 ) -> Validation:
     """Score a model on this rank's share of the images; every rank gets the whole set's result.
 
-    Images are predicted by the functions that make a submission. `images` may break off with `SessionEnds`; when it
-    does on one rank, that is raised on all of them.
+    Images are predicted by the functions that make a submission, and scored by those that score one: where the rule
+    tells instances apart, connected components of the masks are instances. `ids` are those of all held-out images, for
+    rules that group them. `images` may break off with `SessionEnds`; when it does on one rank, that is raised on all of
+    them.
     """
     together.same_buffers(model)
     training = model.training
@@ -50,18 +52,17 @@ def validate(
     try:
         for index, image, truth in images:
             labels = restore(predict(model, image, recipe, tta="none"), truth.shape)
-            share.append((index, confusion_with_none(truth, labels, len(competition.classes))))
+            share.append((index, take(truth, labels, competition)))
     except SessionEnds:
         stopped = True
     model.train(training)
     if together.any(stopped):
         raise SessionEnds
-    tables = sorted((item for part in together.gather(share) for item in part), key=lambda item: item[0])
-    counts = np.stack([areas_of(table) for _, table in tables])
+    counted = sorted((item for part in together.gather(share) for item in part), key=lambda item: item[0])
+    order = [index for index, _ in counted]
+    tally = Tally.of([count for _, count in counted], competition, ids and [ids[index] for index in order])
     return Validation(
-        score=score(counts, competition),
-        table=sum(table for _, table in tables),
-        image_scores=[
-            (index, image_score(areas, competition)) for (index, _), areas in zip(tables, counts, strict=True)
-        ],
+        score=score(tally, competition),
+        table=None if tally.tables is None else tally.tables.sum(axis=0),
+        image_scores=list(zip(order, image_scores(tally, competition), strict=True)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer import Exit, Typer
 
-from lib.errors import Failed
+from lib.errors import Failed, SwathError
 from lib.launching import options
 from lib.launching.runs import competition_named
 from lib.launching.terminal import next_step, say, talk
@@ -99,14 +99,27 @@ def check(
 
 @app.command()
 def score(
-    file: options.File, truth: options.Truth, competition: options.Name = None, as_json: options.Json = False
+    file: options.Scored,
+    truth: options.Truth,
+    competition: options.Name = None,
+    data: options.Images = None,
+    out: options.ScoreOut = None,
+    details: options.Details = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Score a file by the competition's rule."""
-    from lib.submissions import expected, report
-    from lib.submissions.truth import score_document, score_file, sizes_of, truths
+    """Score a file, or a folder of masks, by the competition's rule."""
+    from lib.submissions import report
+    from lib.submissions.scored import score_place, write_score
 
     described, word, _ = competition_named(competition)
-    paths = truths(described, truth)
-    scored = score_document(described, *score_file(file, described, expected(described, sizes_of(paths)), paths))
-    say(scored, as_json, report.score_lines(scored))
+    document, pictures = score_place(file, truth, described, data, details)
+    written = []
+    try:
+        written = write_score(out or file.resolve().parent, document, pictures, described, file)
+    except SwathError as error:
+        if out:
+            raise
+        talk(f"no page was written: {error.reason}")
+    document["files"] = [str(path) for path in written]
+    say(document, as_json, report.score_lines(document))
     next_step(report.after_score(described, word, file))

@@ -1,0 +1,73 @@
+"""What `submit.py score` does: truth and predictions brought together; score.json and score.html.
+
+document, pictures = score_place(path, truth, competition)
+written = write_score(folder, document, pictures, competition, path)
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lib import files
+from lib.competitions import Competition, find_pairs
+from lib.competitions.layout import holds
+from lib.data.roots import home_root
+from lib.errors import Failed, UsageError
+from lib.folders import cache_folder
+from lib.rasters import header_size
+from lib.reporting.gallery import Gallery, Picture
+from lib.reporting.score_page import page
+from lib.submissions.layout import expected
+from lib.submissions.truth import score_document, score_file, truth_at
+
+DOCUMENT, PAGE = "score.json", "score.html"
+
+OURS = {"competition", "score", "rule", "images"}
+"""Keys by which a score.json is known to be one of these."""
+
+
+def score_place(
+    path: Path, truth: Path, competition: Competition, data: Path | None = None, details: bool | None = None
+) -> tuple[dict[str, Any], list[Picture]]:
+    """Score a file or a folder of masks: the document, and pictures of the worst and the best images.
+
+    `truth`: a folder of masks, or a file in the submission's own form. `data`: the data root, whose images the pictures
+    show, and whose sizes a file of run lengths may need. Raises `DataError` where predictions and truth do not fit.
+    """
+    images = images_under(competition, data)
+    sizes = {image: header_size(file) for image, file in images.items()} if truth.is_file() else {}
+    right = truth_at(truth, competition, sizes)
+    gallery = Gallery(competition)
+    layout = right.layout or expected(competition, right.sizes)
+    total, each = score_file(path, competition, layout, right, details, gallery.see)
+    return score_document(competition, total, each), gallery.pictures(images)
+
+
+def images_under(competition: Competition, data: Path | None) -> dict[str, Path]:
+    """The images of a data root by their ids; none when no root was given and the competition has none of its own."""
+    if data is None and not competition.data.built_in:
+        return {}
+    root = home_root(competition, data, cache_folder())
+    sources = [source for source in (competition.data.train, competition.data.test) if holds(source, root)]
+    return {pair.id: pair.image for source in sources for pair in find_pairs(source, root, masks=False)}
+
+
+def write_score(
+    folder: Path, document: dict[str, Any], pictures: list[Picture], competition: Competition, scored: Path
+) -> list[Path]:
+    """Write score.json and score.html into a folder; their paths.
+
+    Raises `UsageError` when a score.json stands there that is none of these, `Failed` where nothing can be written.
+    """
+    target = folder / DOCUMENT
+    if target.exists():
+        content = None
+        with suppress(Failed):
+            content = files.read_json(target)
+        if not isinstance(content, dict) or not set(content) >= OURS:
+            raise UsageError(f"{target} is there, and no score of this kit's", "choose another folder with --out DIR")
+    files.write(folder / PAGE, page(document, pictures, competition, scored.name))
+    files.write_json(target, document)
+    return [target, folder / PAGE]
