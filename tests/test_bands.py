@@ -114,6 +114,7 @@ def test_restoring_row_by_row_is_restoring_at_once(small, large, data, seed):
 @pytest.mark.parametrize("band", [1, 10**9])
 def test_panels_and_a_second_start_change_no_pixel(monkeypatch, size, band):
     monkeypatch.setattr(bands, "BAND_BYTES", band)
+    monkeypatch.setattr(bands, "PIECE_BYTES", 5000 * band)
     image = picture(90, 460)
     teller, source = predictor(Pointwise(), infer__window=32), Pixels(image)
     expected = restore(whole(teller, source), size)

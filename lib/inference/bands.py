@@ -23,6 +23,9 @@ from lib.rasters.reader import Reader
 BAND_BYTES = 512_000_000
 """What one band may take; a wider image is predicted in panels of columns."""
 
+PIECE_BYTES = 64_000_000
+"""What is handed out at a time; whoever takes it needs as much again."""
+
 
 def probability_bands(
     predictor: Predictor, source: Reader, columns: tuple[int, int] | None = None, first_row: int = 0
@@ -53,9 +56,10 @@ def probability_bands(
             total = _merged(predictor, tiles, total, top - above, rows, number, across, chosen)
         above = top
         bottom = rows.firsts[number + 1] if number + 1 < len(rows.firsts) else height
-        skip = max(0, first_row - top)
-        if bottom - top > skip:
-            yield top + skip, total[:, skip : bottom - top, left - begin : right - begin]
+        done = total[:, : bottom - top, left - begin : right - begin]
+        most = max(1, PIECE_BYTES // (4 * done.shape[0] * done.shape[2]))
+        for row in range(max(0, first_row - top), bottom - top, most):
+            yield top + row, done[:, row : row + most]
 
 
 def panels(predictor: Predictor, shape: tuple[int, int], classes: int) -> list[tuple[int, int]]:

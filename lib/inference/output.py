@@ -7,6 +7,7 @@ write()                                                    # the encoder's, in a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from lib.rasters.masks import write_labels
 from lib.rasters.reader import Georeference
 
 
-class Output:
+class Output(ABC):
     """A folder with a file for every image; a subclass says which."""
 
     endings: tuple[str, ...] = (".png", ".tif")
@@ -56,9 +57,9 @@ class Output:
         for ending in ("part", "json"):
             files.inside(self.folder, f".{image}.tif.{ending}").unlink(missing_ok=True)
 
+    @abstractmethod
     def predict(self, image: str, prepared: Prepared, identity: Any) -> Callable[[], None]:
         """Predict an image; returns what writes it, which needs the model no more."""
-        raise NotImplementedError
 
 
 class MaskOutput(Output):
