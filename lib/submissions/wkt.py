@@ -10,6 +10,7 @@ Four pixels' neighbours make a polygon; polygons that touch at a corner stay apa
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -73,12 +74,12 @@ def outline(chosen: np.ndarray, top: int = 0, left: int = 0) -> Polygon | MultiP
 
 def parse(text: str, grid: Grid = PIXELS) -> Polygon | MultiPolygon:
     """The polygons of a text, in pixels; `DataError` for a text that is none, or polygons that cross themselves."""
+    if not re.match(r"\s*(MULTI)?POLYGON\b", text, re.IGNORECASE):
+        raise DataError(f"{glimpse(text)} is neither POLYGON nor MULTIPOLYGON")
     try:
         geometry = shapely.from_wkt(text)
     except shapely.GEOSException as error:
         raise DataError(f"{glimpse(text)} is not well-known text: {error}") from None
-    if not isinstance(geometry, (Polygon, MultiPolygon)):
-        raise DataError(f"{glimpse(text)} is neither POLYGON nor MULTIPOLYGON")
     if not geometry.is_valid:
         raise DataError(f"{glimpse(text)} is not valid: {shapely.is_valid_reason(geometry)}")
     if grid is not PIXELS:
