@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.io import MemoryFile
 
 from lib.errors import DataError
+
+if TYPE_CHECKING:
+    import rasterio
 
 SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff")
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -56,6 +57,9 @@ def tiff_size(path: Path) -> tuple[int, int]:
 @contextmanager
 def _opened(file: Path | bytes) -> Iterator[rasterio.DatasetReader]:
     """A TIFF opened by GDAL, without its remark on pictures that lie nowhere."""
+    import rasterio  # it takes a third of a second to load, and most masks are PNGs
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -73,6 +77,9 @@ def encode_tiff(pixels: np.ndarray, place: Georeference | None = None) -> bytes:
         if not done:
             raise DataError(f"a mask of shape {pixels.shape} and type {pixels.dtype} cannot be written as TIFF")
         return content.tobytes()
+    import rasterio
+    from rasterio.io import MemoryFile
+
     bands = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
     nodata = place.nodata if place.nodata is not None and _fits(place.nodata, pixels.dtype) else None
     profile = {

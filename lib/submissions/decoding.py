@@ -19,10 +19,10 @@ from lib.errors import DataError
 from lib.rasters import runs as rn
 from lib.rasters.instances import Instance
 from lib.submissions import patches
+from lib.submissions.grid import PIXELS, Grid
 from lib.submissions.keys import Key, Keys
 from lib.submissions.layout import Layout, Mask, Size
 from lib.submissions.payloads import Payload
-from lib.submissions.wkt import PIXELS, Grid
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import rasterio.errors
@@ -21,30 +20,11 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon, shape
 
 from lib.errors import DataError
+from lib.submissions.grid import PIXELS, Grid
 from lib.submissions.rle import glimpse
 
 PLACES = 5
 """Decimal places beyond a pixel's size that grid units are written with."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Units in which polygons are written: x' = x · `x`, y' = y · `y`, x and y in pixels."""
-
-    x: float = 1.0
-    y: float = 1.0
-
-    @classmethod
-    def of(cls, size: tuple[int, int], xmax: float, ymin: float) -> Grid:
-        """DSTL's units: an image of (height, width) pixels spans W·W/(W+1) of `xmax`, and H·H/(H+1) of `ymin`.
-
-        Source: the competition's page on data processing, "x' = x · (W · (W / (W + 1))) / Xmax" of the reverse way.
-        """
-        height, width = size
-        return cls(xmax * (width + 1) / width**2, ymin * (height + 1) / height**2)
-
-
-PIXELS = Grid()
 
 
 def text(chosen: np.ndarray, top: int = 0, left: int = 0, grid: Grid = PIXELS, multi: bool = False) -> str:
