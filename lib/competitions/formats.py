@@ -99,7 +99,8 @@ class Csv(Strict):
             raise ValueError("id: a patch's id holds {x} and {y}")
         if self.unit == "image" and self.payload in ("rle", "wkt"):
             raise ValueError(
-                f'payload: with unit = "image" masks stand in one cell, blanks between them, and {self.payload!r} holds '
+                'payload: with unit = "image" masks stand in one cell, blanks between them, and '
+                f"{self.payload!r} holds "
                 "blanks itself; take coco or coco-zlib-base64"
             )
         if self.grid and self.payload != "wkt":
