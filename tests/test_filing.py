@@ -111,6 +111,17 @@ def test_instances_that_overlap_keep_their_confidence(submit, tmp_path):
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "file.csv").read_bytes()
 
 
+def test_instances_of_another_size_are_refused(submit, tmp_path):
+    """Their runs would fit the image, skewed."""
+    save(tmp_path / "m" / "a.png", LABELS)
+    save(tmp_path / "d" / "a.png", np.zeros((6, 8, 3), np.uint8))
+    words = ("encode", "m", "-c", "sartorius", "--out", "f.csv")
+    assert "the mask of a is 4x3, and the file needs 8x6" in submit(*words, "--data", "d", code=1)
+    assert "and the file needs 768x768" in submit(*words[:3], "airbus-ship", *words[4:], code=1)
+    save(tmp_path / "m" / "cell" / "a.jpg", LABELS)
+    assert "is a JPEG, which changes the values" in submit(*words, code=1)
+
+
 def test_sixteen_bits_do_not_say_which_class(submit, tmp_path):
     save(tmp_path / "m" / "a.png", LABELS.astype(np.uint16))
     assert "does not say which of 19 classes" in submit("encode", "m", "-c", "openimages-hpa", "--out", "f.csv", code=1)

@@ -15,7 +15,7 @@ from pycocotools import mask as theirs
 from lib.errors import DataError
 from lib.rasters import runs as rn
 from lib.submissions import coco, patches, rle, wkt
-from lib.submissions.wkt import Grid
+from lib.submissions.grid import PIXELS, Grid
 
 masks = arrays(bool, st.tuples(st.integers(1, 19), st.integers(1, 19)))
 orders = st.sampled_from(["C", "F"])
@@ -109,7 +109,7 @@ def test_what_unpacks_without_end_is_refused():
 
 @given(masks.filter(np.any), st.booleans())
 def test_polygons_there_and_back(mask, in_units):
-    grid = Grid.of(mask.shape, 0.009188, -0.00904) if in_units else wkt.PIXELS
+    grid = Grid.of(mask.shape, 0.009188, -0.00904) if in_units else PIXELS
     text = wkt.text(mask, grid=grid)
     geometry = shapely.from_wkt(text)
     assert geometry.is_valid

@@ -15,7 +15,7 @@ def _size(text: str | tuple[int, int]) -> tuple[int, int]:
     height, cross, width = text.lower().partition("x")
     if not (cross and height.isascii() and height.isdecimal() and width.isascii() and width.isdecimal()):
         raise BadParameter(f"{text!r} is no height and width, as in 512x640")
-    if not (0 < int(height[:9]) < 2**20 and 0 < int(width[:9]) < 2**20):
+    if not (max(len(height), len(width)) < 10 and 0 < int(height) * int(width) < 2**31):
         raise BadParameter(f"{text!r} is no size of an image")
     return int(height), int(width)
 

@@ -61,6 +61,22 @@ class BroughtMasks:
         """Height and width of each mask, from its header."""
         return {image: header_size(self.files[image]) for image in self.images}
 
+    def must_fit(self, sizes: Mapping[str, tuple[int, int] | None]) -> None:
+        """Raise `DataError` for instances in a picture of another size than `sizes` says: their runs would be skewed.
+
+        Masks of other kinds know their size themselves.
+        """
+        if self.competition.kind != "instances":
+            return
+        for image, size in sizes.items():
+            path = file_of(image, self.files)
+            own = header_size(path) if path else size
+            if size and own != tuple(size):
+                raise DataError(
+                    f"the mask of {image} is {own[1]}x{own[0]}, and the file needs {size[1]}x{size[0]}",
+                    "predict at that size: instances are never resized",
+                )
+
     def place(self, image: str) -> Georeference | None:
         """Where a GeoTIFF mask lies on the Earth."""
         path = file_of(image, self.files)
@@ -73,7 +89,7 @@ class BroughtMasks:
             raise DataError(f"{self.folder} holds no mask of {image}", f"save it as {image}.png")
         if self.competition.kind == "instances":
             found = self._of_classes(image) if self.classes else self._of_one_file(path)
-            return self._sized(self._confident(found, image), path)
+            return self._confident(found, image)
         if self.competition.kind == "bits":
             return self._bits(image, path)
         return read_prediction(path, self.competition, self._note)
@@ -88,7 +104,7 @@ class BroughtMasks:
         self._note("a folder for each class was found; what is not 0 is of the class")
         planes = {}
         for index, layers in self.classes.items():
-            own = [read_pixels(found, colour=False) != 0 for one in layers if (found := file_of(image, one))]
+            own = [_stored(found) != 0 for one in layers if (found := file_of(image, one))]
             if own:
                 planes[index] = np.logical_or.reduce(own)
         shapes = {plane.shape for plane in planes.values()}
@@ -115,7 +131,7 @@ class BroughtMasks:
         found: list[tuple[int, Instance]] = []
         for index, layers in self.classes.items():
             for path in filter(None, (file_of(image, one) for one in layers)):
-                pixels = read_pixels(path, colour=False)
+                pixels = _stored(path)
                 if pixels.dtype == np.uint16:
                     self._note("a folder for each class was found; 16-bit masks were read as instance numbers")
                     found += numbered(pixels, index).items()
@@ -131,17 +147,14 @@ class BroughtMasks:
             return found
         return [Instance(each.index, each.runs, value) for each, value in zip(found, known, strict=True)]
 
-    def _sized(self, found: list[Instance], path: Path) -> list[Instance]:
-        size, own = self.competition.submission.size, header_size(path)
-        if size and own != tuple(size):
-            raise DataError(
-                f"the mask {path} is {own[1]}x{own[0]}, and the file needs {size[1]}x{size[0]}",
-                "predict at that size: instances are never resized",
-            )
-        return found
-
     def _note(self, sentence: str) -> None:
         self.notes[sentence] = None
+
+
+def _stored(path: Path) -> np.ndarray:
+    """A picture's numbers; a JPEG, which changes them, is a `DataError`."""
+    is_colour(path)
+    return read_pixels(path, colour=False)
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -22,6 +22,9 @@ from lib.rasters.reader import Georeference
 if TYPE_CHECKING:
     from rasterio import DatasetReader
 
+if TYPE_CHECKING:
+    pass
+
 SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff")
 
 
@@ -52,7 +55,7 @@ def read_planes(path: Path) -> np.ndarray | None:
 @contextmanager
 def _opened(file: Path | bytes) -> Iterator[DatasetReader]:
     """A TIFF opened by GDAL, without its remark on pictures that lie nowhere."""
-    import rasterio
+    import rasterio  # it takes a third of a second to load, and most masks are PNGs
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
     try:

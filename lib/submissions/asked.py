@@ -44,7 +44,8 @@ def asked(
     sample = sample or (sample_under(competition, data) if data else None)
     extents = extents_of(competition, data) if data else {}
     if masks:
-        layout = expected(competition, masks.sizes(), sample, extents)
+        layout = expected(competition, _sizes_of(masks, data), sample, extents)
+        masks.must_fit(layout.sizes)
     elif sample and competition.submission.csv:
         layout = expected(competition, None, sample, extents)
     elif file:
@@ -102,6 +103,12 @@ def _ids(competition: Competition, names: Iterable[str]) -> list[str]:
     if not found:
         raise DataError(f"no picture is called like {competition.submission.pictures.member}")
     return found
+
+
+def _sizes_of(masks: BroughtMasks, data: Path | None) -> dict[str, Size]:
+    """The sizes of the images that have masks: of the image where the data folder holds it, else of the mask."""
+    images = _images(data) if data else {}
+    return {image: _size(images[image]) if image in images else own for image, own in masks.sizes().items()}
 
 
 def _with_sizes(layout: Layout, data: Path | None, size: Size | None) -> Layout:

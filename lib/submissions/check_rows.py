@@ -10,7 +10,7 @@ from lib.competitions import Competition
 from lib.submissions.findings import Findings
 from lib.submissions.keys import ENDINGS
 from lib.submissions.layout import Layout
-from lib.submissions.table_index import UNKNOWN, Index, image_of
+from lib.submissions.table_index import UNKNOWN, Index, absent, image_of
 
 SHOWN = 3
 """How many ids a sentence names."""
@@ -47,10 +47,10 @@ def rows(index: Index, competition: Competition, layout: Layout, found: Findings
     """Ids that are missing, extra, doubled or in another order."""
     form, codes, wanted = competition.submission.csv, index.codes, layout.rows.codes
     many = form.repeats or form.unit == "instance"
-    missing = [] if form.empty is False else np.flatnonzero(~np.isin(wanted, codes)).tolist()
+    missing = [] if form.empty is False else absent(wanted, codes).tolist()
     known, count = codes[codes != UNKNOWN], int((codes == UNKNOWN).sum())
-    strange = np.flatnonzero((codes != UNKNOWN) & ~np.isin(codes, wanted))
-    extra = list(dict.fromkeys(index.unknown)) + [_named(index, place, competition) for place in strange[:SHOWN]]
+    strange = np.array([place for place in absent(codes, wanted).tolist() if codes[place] != UNKNOWN], np.int64)
+    extra = list(dict.fromkeys(index.unknown)) + [_named(index, place) for place in strange[:SHOWN]]
     lost = [layout.rows[place].id for place in missing[:1000]]
     _say(found, len(missing), lost, "missing")
     distinct = len(set(index.unknown)) if count <= len(index.unknown) else count
@@ -114,6 +114,6 @@ def _say(found: Findings, count: int, names: Sequence[str], what: str) -> None:
         found.problem(f"{count} ids {what}: {shown}", found.refused)
 
 
-def _named(index: Index, place: int, competition: Competition) -> str:
+def _named(index: Index, place: int) -> str:
     with index.open() as reader:
         return reader.at(place)[0]

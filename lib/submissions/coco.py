@@ -24,6 +24,10 @@ ZERO, GROUPS = 48, 8
 """The character of an empty group; groups that a number may have (an image has fewer than 2^39 pixels)."""
 
 
+LARGEST = 2**28
+"""Bytes that a text may unpack to, however large its image is."""
+
+
 def compress(counts: np.ndarray) -> bytes:
     """Counts (n,) int64 as COCO's string."""
     rest = counts.astype(np.int64)
@@ -69,7 +73,7 @@ def packed(content: bytes) -> str:
 
 def unpacked(text: str, pixels: int | None) -> bytes:
     """What `packed` packed; `DataError` for anything else, and for more than an image of so many `pixels` can need."""
-    most = (2**26 if pixels is None else pixels + 2) * GROUPS
+    most = min(LARGEST, LARGEST if pixels is None else (pixels + 2) * GROUPS)
     try:
         stream = zlib.decompressobj()
         content = stream.decompress(base64.b64decode(text, validate=True), most)

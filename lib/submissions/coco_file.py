@@ -24,6 +24,7 @@ from lib.submissions.decoding import Part, assembled
 from lib.submissions.layout import Layout, Mask, Masks, Size, sized
 from lib.submissions.payloads import Payload
 from lib.submissions.sent import as_sent, planes
+from lib.submissions.table_index import is_size
 
 CHUNK = 1 << 20
 LARGEST = 1 << 30
@@ -141,8 +142,9 @@ def parts(objects: Objects, image: str, competition: Competition, size: Size) ->
         shape, counts, score = each["segmentation"]["size"], each["segmentation"].get("counts"), each.get("score", 1.0)
         if tuple(shape) != tuple(size):
             raise DataError(f"{source}: an object is of {shape[1]}x{shape[0]}, and the image has {size[1]}x{size[0]}")
-        if each.get("category_id") not in indices:
-            raise DataError(f"{source}: category_id {each.get('category_id')!r} is no class's")
+        category = each.get("category_id")
+        if type(category) is not int or category not in indices:
+            raise DataError(f"{source}: category_id {category!r} is no class's")
         if not isinstance(score, (int, float)) or not 0 <= score <= 1:
             raise DataError(f"{source}: the score {score!r} is not between 0 and 1")
         if not isinstance(counts, str):
@@ -151,7 +153,7 @@ def parts(objects: Objects, image: str, competition: Competition, size: Size) ->
             runs = payload.runs(counts, size)
         except DataError as error:
             raise DataError(f"{source}: {error.reason}") from None
-        found.append(Part(indices[each["category_id"]], runs, f"{image}", float(score)))
+        found.append(Part(indices[category], runs, f"{image}", float(score)))
     return found
 
 
@@ -178,7 +180,7 @@ def _stream(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
                         yield base + place, end - place, found
                         place = end
                         continue
-                except ValueError:  # an object goes on in the next chunk, or is none
+                except (ValueError, RecursionError):  # an object goes on in the next chunk, or is none
                     wrong = len(text) - place > LARGEST
                 more = "" if wrong else file.read(CHUNK).decode("latin-1")
                 if not more:
@@ -191,7 +193,7 @@ def _stream(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
 
 
 def _is_size(size: Any) -> bool:
-    return isinstance(size, list) and len(size) == 2 and all(type(side) is int and 0 < side < 2**20 for side in size)
+    return isinstance(size, list) and len(size) == 2 and all(type(side) is int for side in size) and is_size(*size)
 
 
 def _number(image: str) -> int:

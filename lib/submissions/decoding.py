@@ -19,10 +19,10 @@ from lib.errors import DataError
 from lib.rasters import runs as rn
 from lib.rasters.instances import Instance
 from lib.submissions import patches
+from lib.submissions.grid import PIXELS, Grid
 from lib.submissions.keys import Key, Keys
 from lib.submissions.layout import Layout, Mask, Size
 from lib.submissions.payloads import Payload
-from lib.submissions.wkt import PIXELS, Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +57,20 @@ class Decoder:
         self.keys, self.payload = Keys(competition), Payload.of(competition)
         row = self.form.row
         self.mask_at = next(place for place, cell in enumerate(row) if "mask" in fields(cell))
+        self.size_at = [row.index(hole) if hole in row else None for hole in ("{height}", "{width}")]
         self.confidence_at = row.index("{confidence}") if "{confidence}" in row else None
 
     def parts(self, cells: Sequence[str], size: Size | None, grid: Grid) -> list[Part]:
         """The masks of one row; none where it says that there is none."""
         key, text = self.keys.parse(cells), cells[self.mask_at]
         name = ",".join(cells[place] for place in self.keys.places)
+        if (
+            size
+            and None not in self.size_at
+            and [cells[place] for place in self.size_at] != [str(side) for side in size]
+        ):
+            said = "x".join(cells[place] for place in self.size_at[::-1])
+            raise DataError(f"{self.source}: {name} says {said}, and the image has {size[1]}x{size[0]}")
         if not text.strip() and self.form.empty is False:
             raise DataError(f"{self.source}: {name} is blank, and the scorer fails on an empty row: leave it out")
         if not text.strip() and self.form.empty:

@@ -107,7 +107,10 @@ def layout_for(
     where none of them says it, from the `file` itself. `size` is that of images whose size nobody else knows."""
     described = competition.data.built_in or competition.data.train or competition.data.test
     if described and (competition.data.built_in or data or (run and run.data)):
-        return job_for(competition, data, run).layout(sample)
+        layout = job_for(competition, data, run).layout(sample)
+        if masks:
+            masks.must_fit(layout.sizes)
+        return layout
     return asked(competition, data, sample, masks, file, size)
 
 

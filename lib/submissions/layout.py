@@ -24,7 +24,7 @@ from lib.competitions.patterns import fill
 from lib.errors import DataError, UsageError
 from lib.rasters.instances import Instance
 from lib.submissions.keys import Keys, nearest_template
-from lib.submissions.table_index import Index, image_of, scan
+from lib.submissions.table_index import Index, absent, image_of, scan
 
 Size = tuple[int, int]
 
@@ -134,7 +134,7 @@ def expected(
     numbers = np.array([renumber.get(image, len(renumber) + n) for n, image in enumerate(images)], np.int64)
     asked = _unique(competition, index.codes)
     in_made = numbers[image_of(asked)] << 40 | asked & (1 << 40) - 1
-    missing, extra = np.flatnonzero(~np.isin(in_made, made.codes)), np.flatnonzero(~np.isin(made.codes, in_made))
+    missing, extra = absent(in_made, made.codes), absent(made.codes, in_made)
     rows = Rows(competition, images, asked)
     if len(missing) or len(extra):
         raise DataError(

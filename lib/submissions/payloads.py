@@ -16,8 +16,8 @@ import numpy as np
 from lib.competitions import Competition
 from lib.rasters import runs as rn
 from lib.rasters.runs import Order
-from lib.submissions import coco, rle, wkt
-from lib.submissions.wkt import PIXELS, Grid
+from lib.submissions import coco, rle
+from lib.submissions.grid import PIXELS, Grid
 
 Size = tuple[int, int]
 
@@ -55,6 +55,8 @@ class Payload:
             case "rle":
                 return rle.text(runs, self.runs_kind, self.base, size[0] * size[1])
             case "wkt":
+                from lib.submissions import wkt  # shapely and GDAL take half a second, and few files need them
+
                 return wkt.text(*rn.box(runs, size), grid, self.multi)
             case _:
                 content = coco.compress(rle.counts(runs, size[0] * size[1]))
@@ -70,6 +72,8 @@ class Payload:
             case "rle":
                 return rle.parse(text, self.base, pixels, self.runs_kind)
             case "wkt":
+                from lib.submissions import wkt
+
                 if size is None:
                     wkt.parse(text, grid)
                     return rn.NONE

@@ -25,7 +25,7 @@ from lib.submissions.keys import Keys
 from lib.submissions.layout import Layout, Mask, Masks, by_class, sized
 from lib.submissions.payloads import Payload
 from lib.submissions.sent import as_sent, planes
-from lib.submissions.table_index import Index, image_of, scan
+from lib.submissions.table_index import Index, absent, image_of, scan
 
 SEE = "see all of it: python submit.py check FILE"
 
@@ -225,7 +225,7 @@ def must_fit(index: Index, competition: Competition, layout: Layout) -> None:
         raise DataError(f"{index.path}: line {index.ragged[0]} has {index.ragged[1]} fields, not {len(form.row)}", SEE)
     if len(index.columns) != len(form.row):
         raise DataError(f"{index.path}: {len(index.columns)} columns, not {len(form.row)}", SEE)
-    strange = np.flatnonzero(~np.isin(codes, wanted))
+    strange = absent(codes, wanted)
     if len(strange):
         with index.open() as rows:
             cells = rows.at(strange[0])
@@ -236,7 +236,7 @@ def must_fit(index: Index, competition: Competition, layout: Layout) -> None:
         twin = codes[order[1:][np.diff(codes[order]) == 0].min()]
         raise DataError(f"{index.path}: the id {_named(layout, twin)!r} stands twice", SEE)
     if form.empty is not False:
-        missing = np.flatnonzero(~np.isin(wanted, codes))
+        missing = absent(wanted, codes)
         if len(missing):
             row = layout.rows[missing[0]]
             raise DataError(f"{index.path}: {len(missing)} rows are missing, {row.id} of {row.image} first", SEE)

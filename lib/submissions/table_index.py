@@ -27,6 +27,9 @@ UNKNOWN = -1
 KEPT = 1000
 """Unknown rows that are remembered by their text."""
 
+MOST_PIXELS = 2**31
+"""Pixels of the largest image; the largest of a competition so far has 1.5e9."""
+
 BOM = b"\xef\xbb\xbf"
 
 
@@ -38,6 +41,19 @@ def code(image: int, key: Key, by_class: bool) -> int:
 def image_of(codes: np.ndarray) -> np.ndarray:
     """The images' numbers of rows' codes; `UNKNOWN` stays."""
     return codes >> 40
+
+
+def absent(codes: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """The places of codes that are not `among` others; np.isin needs several times the memory."""
+    if not len(among):
+        return np.arange(len(codes))
+    known = np.sort(among)
+    return np.flatnonzero(known[np.minimum(np.searchsorted(known, codes), len(known) - 1)] != codes)
+
+
+def is_size(height: int, width: int) -> bool:
+    """Whether an image may be so large; a file that says more would only fill the memory."""
+    return height > 0 and width > 0 and height * width < MOST_PIXELS
 
 
 @dataclass
@@ -175,5 +191,6 @@ class _Sizes:
         if None in self.places or image in index.sizes or len(cells) <= max(self.places):
             return
         texts = [cells[place] for place in self.places]
-        if all(text.isascii() and text.isdecimal() and int(text[:10]) > 0 for text in texts):
-            index.sizes[image] = (int(texts[0]), int(texts[1]))
+        if all(text.isascii() and text.isdecimal() and len(text) < 10 for text in texts):
+            size = int(texts[0]), int(texts[1])
+            index.sizes |= {image: size} if is_size(*size) else {}

@@ -10,8 +10,8 @@ Four pixels' neighbours make a polygon; polygons that touch at a corner stay apa
 from __future__ import annotations
 
 import math
+import re
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import rasterio.errors
@@ -20,30 +20,11 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon, shape
 
 from lib.errors import DataError
+from lib.submissions.grid import PIXELS, Grid
 from lib.submissions.rle import glimpse
 
 PLACES = 5
 """Decimal places beyond a pixel's size that grid units are written with."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Units in which polygons are written: x' = x · `x`, y' = y · `y`, x and y in pixels."""
-
-    x: float = 1.0
-    y: float = 1.0
-
-    @classmethod
-    def of(cls, size: tuple[int, int], xmax: float, ymin: float) -> Grid:
-        """DSTL's units: an image of (height, width) pixels spans W·W/(W+1) of `xmax`, and H·H/(H+1) of `ymin`.
-
-        Source: the competition's page on data processing, "x' = x · (W · (W / (W + 1))) / Xmax" of the reverse way.
-        """
-        height, width = size
-        return cls(xmax * (width + 1) / width**2, ymin * (height + 1) / height**2)
-
-
-PIXELS = Grid()
 
 
 def text(chosen: np.ndarray, top: int = 0, left: int = 0, grid: Grid = PIXELS, multi: bool = False) -> str:
@@ -73,12 +54,12 @@ def outline(chosen: np.ndarray, top: int = 0, left: int = 0) -> Polygon | MultiP
 
 def parse(text: str, grid: Grid = PIXELS) -> Polygon | MultiPolygon:
     """The polygons of a text, in pixels; `DataError` for a text that is none, or polygons that cross themselves."""
+    if not re.match(r"\s*(MULTI)?POLYGON\b", text, re.IGNORECASE):
+        raise DataError(f"{glimpse(text)} is neither POLYGON nor MULTIPOLYGON")
     try:
         geometry = shapely.from_wkt(text)
     except shapely.GEOSException as error:
         raise DataError(f"{glimpse(text)} is not well-known text: {error}") from None
-    if not isinstance(geometry, (Polygon, MultiPolygon)):
-        raise DataError(f"{glimpse(text)} is neither POLYGON nor MULTIPOLYGON")
     if not geometry.is_valid:
         raise DataError(f"{glimpse(text)} is not valid: {shapely.is_valid_reason(geometry)}")
     if grid is not PIXELS:
