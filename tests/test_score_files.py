@@ -61,6 +61,11 @@ def test_a_folder_scores_as_its_file_and_a_file_may_be_the_truth(steel):
     from_csv, _ = score_place(folder / "file.csv", folder / "train.csv", competition)
     assert from_csv == scored
     assert [picture.kind for picture in pictures] == ["worst", "worst", "best"]
+    save(folder / "images" / "a.jpg", np.zeros((12, 16, 3), np.uint8))
+    _, pictures = score_place(folder / "file.csv", folder / "truth", competition, data=folder / "images")
+    assert {picture.image: len(picture.panels) for picture in pictures} == {"a": 4, "b": 3, "c": 3}
+    with pytest.raises(UsageError, match="no folder"):
+        score_place(folder / "file.csv", folder / "truth", competition, data=folder / "nowhere")
     assert sum(row["truth"] for row in scored["classes"]) == sum(map(sum, scored["table"]["pixels"])) == 3 * 12 * 16
 
 

@@ -48,6 +48,10 @@ def truth_at(place: Path, competition: Competition, images: Mapping[str, Size] |
     if not place.is_file():
         return of_paths(truths(competition, place), competition)
     csv = competition.submission.csv
+    if not csv and not images:
+        raise UsageError(
+            f"nobody said which images {place} holds the truth of", "unpack it into a folder, or give --data DIR"
+        )
     layout = expected(competition, None if csv else images, place if csv else None)
     sizes = {image: size or (images or {}).get(image) for image, size in layout.sizes.items()}
     layout = replace(layout, sizes=sizes)
