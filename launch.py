@@ -7,6 +7,7 @@ python launch.py --gpu t4x2 -c deepglobe            push to Kaggle's two T4s, fo
 python launch.py --gpu t4x2 --dry-run               write the exact folder that would be pushed
 python launch.py --gpu t4x2 --timeout 9h --chain 3  train for longer than a session lasts
 python launch.py --gpu t4x2 --sweep trials.toml     several runs, as many at a time as Kaggle gives, ranked at the end
+python launch.py --kernel predict --run RUN --gpu t4x2      the test images on Kaggle's GPUs, the file comes home
 python launch.py quota | doctor                     hours left this week; is this machine ready?
 python launch.py runs | status | logs -f | fetch | stop      pick a run up again, from any terminal
 """
@@ -32,6 +33,7 @@ def launch(
     on: options.Place = None,
     data: options.Data = None,
     kernel: options.Kernel = "train",
+    members: options.Members = None,
     settings: options.Settings = None,
     recipe: options.Recipe = None,
     internet: options.Internet = None,
@@ -55,10 +57,12 @@ def launch(
     if resume is not None:
         only_with(context, "--resume", "sessions", "timeout", "force", "wait_slot", "detach", "as_json")
         return commands.go_on(resume, sessions, timeout, force, wait_slot, detach, as_json)
-    words = (tuple(settings or ()), recipe, internet, timeout, force, sessions)
+    words = (tuple(settings or ()), recipe, internet, timeout, force, sessions, tuple(members or ()))
     request = Request(competition, kernel, on, gpu, data, *words)
     if detach and (sessions > 1 or sweep):
         raise UsageError("--detach leaves nobody to push the next session", "leave it out, and type this under tmux")
+    if sweep is not None and kernel != "train":
+        raise UsageError("--sweep is for training", "leave it out")
     if sweep is not None:
         return commands.try_all(request, sweep, retry, dry, as_json)
     plan = make_plan(request)

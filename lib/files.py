@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     A link stays, and what it leads to is replaced. Raises `Failed` where nothing can be written.
     """
     path = Path(path).resolve()
-    with _told(path):
+    with told(path):
         if path.exists() and not path.is_file():
             raise Failed(f"{path} is not a file, and would be replaced by one", "choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """Turn what the system says about a place that cannot be written into a `Failed` that names it."""
     try:
         yield

@@ -12,6 +12,8 @@
     gpus                          [{"use": 0..1, "memory": bytes, "of": bytes}, …] where there are any
     nan                           names of the values above that are no numbers, such as ["loss"]; each of them is null
 
+A kernel that predicts counts images as steps, and has neither epochs nor a loss.
+
 Whoever follows the log turns these into a live table. Importing this module needs no torch.
 """
 

@@ -28,6 +28,12 @@ def _auto(value: Any) -> Any:
     return None if value == "auto" else value
 
 
+def _numbers(value: Any) -> Any:
+    """A list from "0.75, 1, 1.25", or from one number."""
+    return value.split(",") if isinstance(value, str) else [value] if isinstance(value, int | float) else value
+
+
+Scale = Annotated[float, Field(gt=0, le=4)]
 AutoInt = Annotated[int | None, BeforeValidator(_auto)]
 FiveChannels = Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)]
 
@@ -119,8 +125,14 @@ class InferRecipe(Strict):
     """Side of the prediction windows at the working size. auto: twice the crop."""
     overlap: float = Field(default=0.25, ge=0, lt=1)
     """Share of a window's side that its neighbour sees again."""
+    blend: Literal["hann", "gaussian"] = "hann"
+    """How a window's weight falls from its middle to its edge, where it stays above zero."""
     tta: Literal["none", "flips", "d4"] = "d4"
     """Orientations averaged in a submission: flips has four, d4 all eight."""
+    scales: Annotated[tuple[Scale, ...], BeforeValidator(_numbers), Field(min_length=1)] = (1.0,)
+    """Sizes at which each window is seen, over its own, such as 0.75, 1, 1.25; averaged in a submission."""
+    batch: AutoInt = Field(default=None, ge=1)
+    """Windows a forward pass. auto: one on a CPU; on a GPU 16, halved while they do not fit into its memory."""
 
 
 class Recipe(Strict):

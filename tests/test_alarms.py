@@ -72,3 +72,11 @@ def test_the_table_says_whether_training_fits_into_the_session():
         assert words in fits
     late = draw(parse(said(3, limit_s=11.0).strip()), "macro Dice", None, None).plain
     assert "session ends in 11s: too soon" in late
+
+
+def test_a_prediction_counts_images():
+    progress = parse('@progress {"step": 3, "steps": 12, "images_per_s": 4.5, "seconds": 0.7, "limit_s": 60}')
+    shown = draw(progress, "macro Dice", None, None).plain
+    assert "image 3/12" in shown
+    assert "epoch" not in shown
+    assert "session ends in 1m00s: it fits" in shown

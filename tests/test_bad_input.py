@@ -100,10 +100,10 @@ def test_a_place_that_cannot_be_written(program, tmp_path):
     [
         ((), 2, "there is no finished run yet"),
         (("check", "file.csv", "-c", "sample"), 2, "file.csv does not exist"),
-        (("check", "README.md", "-c", "dubai"), 2, "nobody said which images the file is for"),
+        (("check", "README.md", "-c", "dubai"), 1, "README.md is not a readable zip file"),
         (("score", "file.csv", "--truth", "nowhere", "-c", "sample"), 2, "the truth folder nowhere does not exist"),
         (("encode", "nowhere", "-c", "sample", "--out", "x.csv"), 2, "nowhere holds no masks"),
-        (("decode", "LICENSE", "-c", "sample", "--out", "x"), 1, "the id "),
+        (("decode", "LICENSE", "-c", "sample", "--out", "x"), 1, "has 3 fields, not 2"),
     ],
 )
 def test_wrong_words_of_submit(program, words, code, said):

@@ -213,4 +213,4 @@ def test_a_zip_has_no_sample(program, own, tmp_path):
     own('pixels = "index"', classes=ZIP)
     sample = write_rows(tmp_path / "sample.csv", ("a", ""))
     done = program("submit.py", "check", "file.zip", "-c", tmp_path / "own.toml", "--sample", sample, code=2)
-    assert "nobody said which images" in done.stderr
+    assert "a sample submission is a CSV, and land takes a .zip" in done.stderr

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lib.competitions import available, find_pairs, load, patterns, presets
 from lib.errors import DataError, UsageError
+from lib.launching.preparing.plan import Request, make_plan
 from lib.recipe import resolve
 
 SAMPLE = Path(__file__).parents[1] / "lib" / "competitions" / "sample.toml"
@@ -46,8 +47,11 @@ def test_a_competition_is_laid_over_its_preset_table_by_table(tmp_path):
 
 
 def test_a_preset_without_data_says_what_is_missing(tmp_path):
-    with pytest.raises(UsageError, match="a file and its score only"):
+    said = "nothing says where images and masks lie"
+    with pytest.raises(UsageError, match=said):
         find_pairs(load("severstal").data.train, tmp_path)
+    with pytest.raises(UsageError, match=f"severstal describes a submission file and its score; {said}"):
+        make_plan(Request(competition="severstal", gpu="t4x2"), {})
 
 
 def test_deepglobe_is_described_as_its_page_describes_it():

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from lib.competitions import Pair
 from lib.inference import restore
 from lib.inference.folder import predict_folder
+from lib.inference.output import MaskOutput
 from lib.inference.predict import predict
+from lib.inference.predictor import Member, Predictor
 from lib.inference.tta import ORIENTATIONS
 from lib.inference.windows import starts, weights
 from lib.models import build
-from lib.models.checkpoint import Checkpoint
 from lib.rasters import encode_png, masks_in
 from lib.recipe import ModelRecipe, resolve
 
@@ -178,7 +179,7 @@ def test_windows_see_only_themselves(model):
 def folder(tmp_path, model, competition):
     """Two functions: the masks that `predict_folder` saves of two images, and those of `predict` and `restore`."""
     competition = competition.model_copy(update={"classes": competition.classes[:5]})
-    checkpoint = Checkpoint(model, competition, recipe_with(infer__tta="flips"), score=0.5, epoch=1)
+    recipe = recipe_with(infer__tta="flips")
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 61, 3)).astype(np.uint8)
     pairs = [Pair(name, tmp_path / f"{name}.png", None, name) for name in "ab"]
     for pair, image in zip(pairs, images, strict=True):
@@ -187,11 +188,11 @@ def folder(tmp_path, model, competition):
     def masks(out, tta=None, size=None):
         submission = competition.submission.model_copy(update={"size": size})
         sized = competition.model_copy(update={"submission": submission})
-        predict_folder(checkpoint, sized, pairs, tmp_path / out, tta=tta)
+        predict_folder(MaskOutput(Predictor([Member(model, recipe)], tta), sized, tmp_path / out), pairs)
         return [masks_in(tmp_path / out, sized)(name) for name in "ab"]
 
     def expected(tta, size):
-        return [restore(predict(model, image, checkpoint.recipe, tta), size) for image in images]
+        return [restore(predict(model, image, recipe, tta), size) for image in images]
 
     return masks, expected
 

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from lib.competitions import load
+from lib.errors import DataError
 from lib.rasters import read_prediction
 
 BINARY = """
@@ -63,13 +64,12 @@ def test_however_masks_are_stored(encode, tmp_path):
 @pytest.mark.parametrize(
     ("name", "pixels", "said"),
     [
-        ("a.png", LABELS * 255, "holds only 0 and 255, as a mask of one foreground class does"),
         ("a.jpg", LABELS, "is a JPEG, which changes the values of a mask"),
         ("a.tif", LABELS, "are both masks of a"),
         ("a.png", LABELS + 1, "value 2 is no class's"),
         ("a.png", np.dstack([LABELS, LABELS, LABELS * 0]), "is a colour picture, and masks are coded by index"),
     ],
-    ids=["0 and 255", "jpeg", "twins", "strange value", "colours"],
+    ids=["jpeg", "twins", "strange value", "colours"],
 )
 def test_what_masks_cannot_mean(encode, tmp_path, name, pixels, said):
     if name == "a.tif":
@@ -77,6 +77,20 @@ def test_what_masks_cannot_mean(encode, tmp_path, name, pixels, said):
     save(tmp_path / "m" / name, pixels)
     assert said in encode(code=1)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_one_foreground_class_may_be_stored_as_255(program, roads, encode, tmp_path):
+    save(tmp_path / "m" / "a.png", LABELS * 255)
+    save(tmp_path / "m" / "b.png", LABELS)
+    assert encode() == ["a,2 2 5 2", "b,2 2 5 2"]
+    said = program("submit.py", "encode", tmp_path / "m", "-c", roads, "--out", tmp_path / "x.csv").stderr
+    assert "masks of 0 and 255 were read as 0 and 1: road is the one foreground class" in said
+
+
+def test_0_and_255_among_several_classes(tmp_path):
+    save(tmp_path / "a.png", LABELS * 255)
+    with pytest.raises(DataError, match="holds only 0 and 255, as a mask of one foreground class does"):
+        read_prediction(tmp_path / "a.png", load("severstal"))
 
 
 def test_a_mask_that_is_tagged_as_turned_is_read_as_stored(tmp_path):

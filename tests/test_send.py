@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lib import files
+from lib.launching.kaggle.uploads import TRIES
 from lib.submissions import expected
 from lib.submissions.truth import score_file, sizes_of, truths
 from tests.conftest import Program, interrupt, program_in, wait_for
@@ -108,16 +109,16 @@ def test_what_is_neither_answered_nor_listed_is_not_sent_again_before_it_is_sure
 
 
 @pytest.mark.parametrize(
-    ("route", "fault"),
+    ("route", "fault", "times"),
     [
-        ("upload", Refuse(403, "The address has expired.")),
-        ("StartSubmissionUpload", HtmlPage(503)),
-        ("StartSubmissionUpload", Reset()),
+        ("upload", Refuse(403, "The address has expired."), 1),
+        ("StartSubmissionUpload", HtmlPage(503), TRIES + 1),
+        ("StartSubmissionUpload", Reset(), TRIES + 1),
     ],
     ids=["upload", "busy", "reset"],
 )
-def test_an_upload_that_fails_submits_nothing_and_may_be_repeated(server, sender, route, fault):
-    server.faults.add(route, fault)
+def test_an_upload_that_fails_submits_nothing_and_may_be_repeated(server, sender, route, fault, times):
+    server.faults.add(route, fault, times)
     done = sender("submit.py", "send", code=3)
     assert "nothing was submitted" in done.stderr
     assert server.submissions == []

@@ -33,10 +33,7 @@ def find_pairs(source: Source | None, root: Path, masks: bool = True) -> list[Pa
     mask (unless `masks` is False), when a mask has no image or when two images would get the same id.
     """
     if source is None:
-        raise UsageError(
-            "nothing says where this competition's images and masks lie: it describes a file and its score only",
-            'write a NAME.toml with [data.train] and preset = "…", and give that with -c',
-        )
+        raise without_layout("this competition")
     root = Path(root)
     if not root.is_dir():
         raise UsageError(f"the data folder {root} does not exist", "give it with --data DIR")
@@ -56,6 +53,14 @@ def find_pairs(source: Source | None, root: Path, masks: bool = True) -> list[Pa
     if masks and source.masks:
         _all_have_partners(source, root, pairs)
     return pairs
+
+
+def without_layout(name: str) -> UsageError:
+    """The error of a competition that describes a file and its score, and no data."""
+    return UsageError(
+        f"{name} describes a submission file and its score; nothing says where images and masks lie",
+        "write a file NAME.toml with [data.train] and preset = '…' for the rest, and give it with -c",
+    )
 
 
 def holds(source: Source | None, root: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lib.competitions import Competition
 from lib.competitions.layout import holds
+from lib.competitions.schema import Source
 from lib.data import sample
 from lib.errors import DataError, UsageError
 from lib.folders import Folders
@@ -22,19 +23,20 @@ def home_root(competition: Competition, given: Path | None, cache: Path) -> Path
     return given
 
 
-def find_root(competition: Competition, folders: Folders) -> Path:
-    """The data root among what a session has mounted.
+def find_root(competition: Competition, folders: Folders, source: Source | None = None) -> Path:
+    """The data root among what a session has mounted: where images of `source` lie, by default those for training.
 
-    Raises `DataError` with the top of the mounted tree when no folder fits.
+    Scenes that are mounted come before built-in ones. Raises `DataError` with the top of the mounted tree when no
+    folder fits.
     """
-    if competition.data.built_in:
-        return sample.build(folders.scratch)
-    for folder in (*_expected(competition, folders.inputs), *below(folders.inputs)):
-        if folder.is_dir() and holds(competition.data.train, folder):
+    source, built_in = source or competition.data.train, competition.data.built_in
+    for folder in (*_expected(competition, folders.inputs), *(() if built_in else below(folders.inputs))):
+        if folder.is_dir() and holds(source, folder):
             return folder
+    if built_in:
+        return sample.build(folders.scratch)
     raise DataError(
-        f"no folder under {folders.inputs} holds images like {competition.data.train.images!r}; "
-        + mounted(folders.inputs),
+        f"no folder under {folders.inputs} holds images like {source.images!r}; " + mounted(folders.inputs),
         "check the competition's [kaggle] sources: a data set must exist and be READY when the kernel is pushed",
     )
 

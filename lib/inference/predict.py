@@ -1,60 +1,40 @@
-"""A model over a whole image: working size, windows, orientations, probabilities averaged.
+"""A model over a whole image in memory: probabilities at the working size, in one array.
 
-Softmax comes before every average: merged logits leave seams.
+For one image that fits; `lib.inference.labels` goes from a file of any size to labels without this array.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from lib.data.datasets import to_working_size
-from lib.inference.tta import ORIENTATIONS
-from lib.inference.windows import starts, weights
-from lib.models import Segmenter
+from lib.inference.bands import probability_bands
+from lib.inference.predictor import Member, Predictor
+from lib.rasters.reader import Pixels
 from lib.recipe import Recipe
 
 
-def predict(model: Segmenter, image: np.ndarray, recipe: Recipe, tta: str | None = None) -> np.ndarray:
+def predict(
+    model: torch.nn.Module, image: np.ndarray, recipe: Recipe, tta: str | None = None, multilabel: bool = False
+) -> np.ndarray:
     """Class probabilities of one image.
 
-    `image`: (H, W, 3) uint8 RGB at its original size. `tta`: none, flips or d4; the recipe's when None. Returns
-    (C, h, w) float32 at the working size, summing to 1 over classes.
+    `image`: (H, W, 3) uint8 RGB at its original size. `tta`: none, flips or d4, then at the window's own scale alone;
+    the recipe's orientations and scales when None. Returns (C, h, w) float32 at the working size, summing to 1 over
+    classes, or each in 0..1 when `multilabel`.
     """
-    turns = ORIENTATIONS[tta or recipe.infer.tta]
-    working = to_working_size(image, recipe.data.scale)
-    height, width = working.shape[:2]
-    side = recipe.window
-    device = next(model.parameters()).device
-    pixels = torch.from_numpy(np.ascontiguousarray(working)).to(device).permute(2, 0, 1)[None]
-    total = weight = None
-    for top, left in _corners(height, width, side, recipe.infer.overlap):
-        tile = pixels[..., top : top + side, left : left + side]
-        probabilities = sum(turn.undo(_softmax(model, turn.apply(tile))) for turn in turns) / len(turns)
-        rows, columns = tile.shape[-2:]
-        if (rows, columns) == (height, width):
-            return probabilities.cpu().numpy()
-        if total is None:
-            total = torch.zeros((probabilities.shape[0], height, width), device=device)
-            weight = torch.zeros((height, width), device=device)
-            blend = torch.from_numpy(weights(rows, columns)).to(device)
-        total[:, top : top + rows, left : left + columns] += probabilities * blend
-        weight[top : top + rows, left : left + columns] += blend
-    return (total / weight).cpu().numpy()
+    predictor = Predictor([Member(model, recipe)], tta, (1.0,) if tta else None, multilabel)
+    return whole(predictor, Pixels(to_working_size(image, recipe.data.scale)))
 
 
-def _corners(height: int, width: int, side: int, overlap: float) -> Iterator[tuple[int, int]]:
-    for top in starts(height, side, overlap):
-        for left in starts(width, side, overlap):
-            yield top, left
-
-
-@torch.inference_mode()
-def _softmax(model: Segmenter, images: torch.Tensor) -> torch.Tensor:
-    """Probabilities (C, h, w) of one image; half precision on a GPU, softmax always in float32."""
-    half = torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported(False) else torch.float16
-    with torch.autocast(images.device.type, dtype=half, enabled=images.device.type == "cuda"):
-        logits = model(images)
-    return logits[0].float().softmax(0)
+def whole(predictor: Predictor, source: Pixels) -> np.ndarray:
+    """All bands of an image at the working size, as one array (C, h, w)."""
+    result = None
+    for top, rows in probability_bands(predictor, source):
+        if rows.shape[1:] == source.shape:
+            return rows.cpu().numpy()
+        if result is None:
+            result = np.empty((rows.shape[0], *source.shape), np.float32)
+        torch.from_numpy(result)[:, top : top + rows.shape[1]].copy_(rows)
+    return result

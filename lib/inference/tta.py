@@ -1,16 +1,19 @@
-"""Test-time augmentation: the eight orientations of a square (the group d4), each with its inverse.
+"""Test-time augmentation: the eight orientations of a square (the group d4) at any scales, each with its inverse.
 
-    for turn in ORIENTATIONS["d4"]:
-        total += turn.undo(model(turn.apply(images)).softmax(1))
+    for view in views("d4", (0.75, 1.0)):
+        total += view.undo(model(view.apply(images)).softmax(1), images.shape[-2:])
 
-Views of the tensor, never resampled: `undo(apply(x))` is `x`, bit for bit, for any height and width.
+Orientations are views of the tensor, never resampled: `undo(apply(x))` is `x`, bit for bit, for any height and width.
+A scaled view is resampled there and back, and comes back at exactly the size that it had.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import interpolate
 
 from lib.errors import UsageError
 from lib.validation import closest
@@ -40,7 +43,56 @@ ORIENTATIONS: dict[str, tuple[Orientation, ...]] = {
 }
 
 
+@dataclass(frozen=True)
+class View:
+    """An orientation of images that were resized by `scale`."""
+
+    turn: Orientation
+    scale: float = 1.0
+
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) of 0..255 to (N, 3, round(H · scale), round(W · scale)), turned; never smaller than 1 × 1."""
+        height, width = images.shape[-2:]
+        return self.turn.apply(resized(images, scaled((height, width), self.scale)))
+
+    def undo(self, maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Maps (N, C, h, w) of a view back at `size`, the height and width that the images had."""
+        return resized(self.turn.undo(maps), size)
+
+
+def views(tta: str, scales: Sequence[float] = (1.0,)) -> tuple[View, ...]:
+    """Every orientation of a set at every scale."""
+    return tuple(View(turn, scale) for scale in scales for turn in ORIENTATIONS[tta])
+
+
+def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Height and width times `scale`, at least one pixel each."""
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """(N, C, H, W) at another height and width: bilinear, antialiased where it shrinks; itself at the same size."""
+    height, width = images.shape[-2:]
+    if (height, width) == tuple(size):
+        return images
+    shrinks = size[0] < height or size[1] < width
+    return interpolate(images.float(), size=size, mode="bilinear", align_corners=False, antialias=shrinks)
+
+
 def turns_named(tta: str | None) -> None:
     """Raise `UsageError` for a word that names no set of orientations."""
     if tta is not None and tta not in ORIENTATIONS:
         raise UsageError(f"--tta {tta}: there is no such set of orientations", closest(tta, list(ORIENTATIONS)))
+
+
+def scales_named(text: str | None) -> tuple[float, ...] | None:
+    """The scales of a text such as "0.75,1,1.25"; None for None. `UsageError` for what is no number above 0 to 4."""
+    if text is None:
+        return None
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < scale <= 4 for scale in found):
+        raise UsageError(f"--scales {text}: give numbers above 0 and up to 4", "for example --scales 0.75,1,1.25")
+    return found

@@ -11,6 +11,7 @@ from pathlib import Path
 from lib.launching.following import failures
 from lib.launching.gone import GoneSession
 from lib.launching.preparing.accelerators import accelerator
+from lib.launching.preparing.members import mounts
 from lib.launching.runs import Run, now, seconds_since
 from lib.launching.session import KernelRef, Session, Status
 
@@ -56,7 +57,7 @@ def session_of(run: Run) -> Session:
     else:
         from lib.launching.here.local import LocalSession
 
-        session = LocalSession(run.session, run.data, run.competition.mount, _resumes(run))
+        session = LocalSession(run.session, run.data, run.competition.mount, _resumes(run), mounts(content))
     return GoneSession(run) if session.is_tidied else session
 
 

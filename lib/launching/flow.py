@@ -12,6 +12,7 @@ from typing import Any
 
 from lib import files
 from lib.errors import Failed, SwathError
+from lib.launching import ledger
 from lib.launching.attempts import latest, note
 from lib.launching.fetching.fetch import Fetched, fetch
 from lib.launching.fetching.fetch_view import FetchView
@@ -71,6 +72,8 @@ def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status, only
     summary = _summary(run)
     metric, finished = _metric(summary), summary.get("finished") is not False
     run.update(finished=finished, epochs_done=summary.get("epochs_done"), **({"metrics": metric} if metric else {}))
+    if fetched.whole and isinstance(summary.get("submission"), dict):
+        ledger.remember_predicted(run, summary["submission"])
     if fetched.whole:
         run.update(fetched=now(), home=str(ref) if status.over else None)
         if finished and status.state == "complete":

@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
+
+
+def _size(text: str | tuple[int, int]) -> tuple[int, int]:
+    """Height and width of `512x640`."""
+    if isinstance(text, tuple):
+        return text
+    height, cross, width = text.lower().partition("x")
+    if not (cross and height.isascii() and height.isdecimal() and width.isascii() and width.isdecimal()):
+        raise BadParameter(f"{text!r} is no height and width, as in 512x640")
+    if not (0 < int(height[:9]) < 2**20 and 0 < int(width[:9]) < 2**20):
+        raise BadParameter(f"{text!r} is no size of an image")
+    return int(height), int(width)
 
 
 def _path(text: str | Path) -> Path:
@@ -23,6 +35,10 @@ Place = Annotated[
     str | None, Option("--on", metavar="local|kaggle|colab", help="Default: Kaggle with --gpu, else here.")
 ]
 Kernel = Annotated[str, Option("--kernel", metavar="NAME", help="A script of kernels/.")]
+Members = Annotated[
+    list[str] | None,
+    Option("--run", metavar="RUN", help="With --kernel predict: whose weights; repeatable. Default: the newest."),
+]
 Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any recipe key; repeatable.")]
 Recipe = Annotated[Path | None, Option("--recipe", metavar="FILE.toml", help="Recipe keys from a file.", parser=_path)]
 Internet = Annotated[
@@ -45,16 +61,40 @@ Yes = Annotated[bool, Option("-y", "--yes", help="Do not ask.")]
 
 # submit.py
 Trained = Annotated[str | None, Option("--run", metavar="RUN", help="Default: the newest with a checkpoint.")]
+Members = Annotated[
+    list[str] | None,
+    Option("--run", metavar="RUN[=WEIGHT]", help="Default: the newest with a checkpoint. Repeatable: an ensemble."),
+]
+Checkpoints = Annotated[
+    list[str] | None, Option("--checkpoint", metavar="FILE[=WEIGHT]", help="Other weights; repeatable: an ensemble.")
+]
+Images = Annotated[
+    Path | None, Option("--images", metavar="FILE|DIR", help="Any images, no competition's.", parser=_path)
+]
 Sample = Annotated[Path | None, Option("--sample", metavar="CSV", help="Default: the data root's.", parser=_path)]
+Size = Annotated[
+    str | None, Option("--size", metavar="HxW", help="Of images whose size nothing else says.", parser=_size)
+]
 Tta = Annotated[str | None, Option("--tta", metavar="none|flips|d4", help="Orientations averaged.")]
-MasksIn = Annotated[Path, Argument(metavar="MASKS", help="A folder of masks, ID.png.", parser=_path)]
+Scales = Annotated[str | None, Option("--scales", metavar="0.75,1,1.25", help="Sizes averaged.")]
+Thresholds = Annotated[
+    Path | None, Option("--thresholds", metavar="FILE", help="Default: what `tune` left in the run.", parser=_path)
+]
+Plain = Annotated[bool, Option("--no-thresholds", help="The likeliest class, whatever `tune` found.")]
+Probabilities = Annotated[bool, Option("--probabilities", help="Write uint8 probabilities, for `blend`.")]
+Folders = Annotated[list[str], Argument(metavar="DIR[=WEIGHT]...", help="Folders of probabilities.")]
+Confidence = Annotated[float, Option("--confidence", min=0.0, max=1.0, help="A pixel less sure than this is ignored.")]
+Share = Annotated[
+    float, Option("--share", min=0.0, max=1.0, help="An image with a smaller share of sure pixels is left out.")
+]
+MasksIn = Annotated[Path, Argument(metavar="MASKS", help="A folder of masks: ID.png or CLASS/ID.png.", parser=_path)]
 Masks = Annotated[
     Path | None, Option("--masks", metavar="DIR", help="Compare with these, pixel for pixel.", parser=_path)
 ]
 Predictions = Annotated[
     Path | None, Option("--out", metavar="DIR", help="Default: the run's predictions/.", parser=_path)
 ]
-OutFile = Annotated[Path, Option("--out", metavar="FILE", parser=_path)]
+OutFile = Annotated[Path, Option("--out", metavar="FILE", help="Of the competition's ending.", parser=_path)]
 OutFolder = Annotated[Path, Option("--out", metavar="DIR", parser=_path)]
 File = Annotated[Path, Argument(metavar="FILE", help="A submission.", parser=_path)]
 OwnFile = Annotated[Path | None, Argument(metavar="[FILE]", help="Default: the run's submission.", parser=_path)]
@@ -70,3 +110,19 @@ Details = Annotated[
     bool | None, Option("--details/--no-details", help="Errors by borders and sizes; default: unless it takes long.")
 ]
 Message = Annotated[str | None, Option("-m", "--message", help="Default: the run and its score.")]
+Code = Annotated[bool, Option("--code", help="Code competitions: push kernels/predict.py, run it, submit its version.")]
+CodeGpu = Annotated[str | None, Option("--gpu", metavar="t4x2|none|…", help="With --code. Default: t4x2.")]
+CodeTimeout = Annotated[
+    str | None, Option("--timeout", metavar="9h", help="With --code: what the competition gives a rerun. Default: 9h.")
+]
+Tried = Annotated[int, Option("--try", min=1, metavar="N", help="Images that are predicted here.")]
+Hidden = Annotated[
+    int | None,
+    Option("--images", min=1, metavar="N", help="Images of the hidden set. Default: as many as are visible."),
+]
+RerunLimit = Annotated[str, Option("--limit", metavar="9h", help="What the competition gives a rerun.")]
+InferSettings = Annotated[
+    list[str] | None, Option("--set", metavar="infer.KEY=VALUE", help="How the kernel predicts; repeatable.")
+]
+SendDry = Annotated[bool, Option("--dry-run", help="All checks, Kaggle's answers too; nothing is sent.")]
+Late = Annotated[bool, Option("--late", help="After the deadline too, where such submissions are scored.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import files
@@ -106,11 +107,20 @@ def after_status(run: Run, status: Status) -> str:
         return f"python launch.py --resume {run.id}"
     if status.state == "complete" and run.checkpoint.is_file():
         return _submit(run)
+    if status.state == "complete" and (predicted := _predicted(run)):
+        return after_predicted(run, predicted)
     if status.state in ("complete", "stopped"):
         content = run.read()
         is_home = content.get("fetched") or content.get("deleted")
         return f"python launch.py {'runs' if is_home else f'fetch {run.id}'}"
     return f"python launch.py logs {run.id}{'' if status.state == 'failed' else ' -f'}"
+
+
+def after_predicted(run: Run, entry: dict[str, Any]) -> str:
+    """What to type when a session's file is home: send it where a leaderboard waits for it, else look at it again."""
+    if run.competition.kaggle.competition:
+        return f"python submit.py send --run {run.id}"
+    return f"python submit.py check {files.typed(Path(entry['file']))} -c {run.competition_word}"
 
 
 def after_log(run: Run) -> str:
@@ -137,12 +147,22 @@ def outcome_lines(outcome: Outcome) -> list[str]:
             f"  {guess}  {base.get('majority', base['empty']):.4f}",
             f"  by class: {', '.join(parts)}",
         ]
+    if predicted := _predicted(run):
+        from lib.submissions.report import made_lines
+
+        lines += [f"  {line}" for line in made_lines(predicted)]
     return [*lines, f"  outputs: {files.shown(run.outputs)} ({_moved(outcome)}), log: {files.shown(run.log)}"]
 
 
 def after_outcome(outcome: Outcome) -> str:
     """What to type now."""
     return after_status(outcome.run, outcome.status)
+
+
+def _predicted(run: Run) -> dict[str, Any] | None:
+    """The file that the run's session predicted, when it is home."""
+    made = [entry for entry in run.read()["submissions"] if "made" in entry]
+    return made[-1] if made and run.read().get("kernel") == "predict" else None
 
 
 def _public_scores(content: dict[str, Any]) -> list[float]:

@@ -197,6 +197,21 @@ def competition_named(name: str | None, run: Run | None = None) -> tuple[Competi
     return run.competition, run.competition_word, run
 
 
+def sender(name: str | None = None) -> Run:
+    """The run that `name` fits, or the newest that has weights or a file; `UsageError` for one that has neither."""
+    if name is not None:
+        run = find(name)
+        return run if run.read()["submissions"] else finished(name)
+    return next((run for run in all_runs() if _is_finished(run) or _has_file(run)), None) or finished()
+
+
+def _has_file(run: Run) -> bool:
+    try:
+        return any("made" in entry for entry in run.read()["submissions"])
+    except Failed:
+        return False
+
+
 def _is_finished(run: Run) -> bool:
     try:
         return run.checkpoint.is_file() and Status(run.read()["status"]).over

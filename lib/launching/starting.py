@@ -23,8 +23,8 @@ from lib.launching.session import KernelRef, NoSlot, Session
 from lib.launching.terminal import talk
 
 
-def prepare(plan: Plan) -> Run:
-    """Make the run's folder, with exactly what will be pushed."""
+def prepare(plan: Plan, **more: Any) -> Run:
+    """Make the run's folder, with exactly what will be pushed; `more` goes into its run.json."""
     owner = KaggleSession().owner if plan.place == "kaggle" else plan.place
     plan = weights.attach(plan)
     run_id = plan.run_id
@@ -33,7 +33,7 @@ def prepare(plan: Plan) -> Run:
     files.write(run.folder / "competition.toml", plan.competition_file.read_bytes())
     write_kernel(plan, run.folder / "kernel", run_id, owner)
     state = {"created": now(), "status": "queued", "attempts": [attempt], "metrics": None, "submissions": []}
-    run.create(describe(plan) | state)  # last: a folder without run.json is no run
+    run.create(describe(plan) | state | more)  # last: a folder without run.json is no run
     return run
 
 

@@ -1,12 +1,15 @@
-"""A folder of predicted masks, one file an image, named by the image's id.
+"""A folder of masks that the kit writes: predictions, or what a file was decoded to.
 
-masks = masks_in(folder, competition)         # masks("5000") -> (H, W) uint8
-write(folder, competition, ids, made, about)  # `made` gives pairs of id and label map
+write(folder, competition, ids, made, about)  # `made` gives pairs of id and mask
+
+Labels: `ID.png`, an index picture (`ID.tif` where it has a place on the Earth). Bits: `CLASS/ID.png`, 0 and 255.
+Instances: 16-bit numbers, in `ID.png` or, with several classes or where they may overlap, in `CLASS/ID.png`, and those
+that overlap others in `CLASS~2/ID.png`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,88 +18,126 @@ import numpy as np
 from lib import files
 from lib.competitions import Competition
 from lib.errors import DataError, SwathError, UsageError
-from lib.rasters.masks import read_prediction, write_labels
+from lib.rasters.bits import plane
+from lib.rasters.brought_masks import Mask, masks_in
+from lib.rasters.coding import values
+from lib.rasters.instances import Instance, layers
+from lib.rasters.mask_names import INDEX, LAYER, folder_name, mask_files
+from lib.rasters.masks import encode_png
+from lib.rasters.reader import Georeference
+from lib.rasters.tiff import encode_tiff
 
-INDEX = "predictions.json"
-"""Marks a folder whose masks the kit wrote, and may write again."""
-
-SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
-"""What counts as a mask; a JPEG is found so that it can be refused."""
-
-
-def mask_files(folder: Path) -> dict[str, Path]:
-    """The masks in a folder by image id, which is the file's name without its ending, sorted.
-
-    Raises `UsageError` when there are none, `DataError` when two files are masks of one image.
-    """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
-                raise DataError(f"{found[path.stem]} and {path} are both masks of {path.stem}", "keep one of them")
-            found[path.stem] = path
-    if not found:
-        raise UsageError(
-            f"{folder} holds no masks", "index PNGs named ID.png, as `python submit.py predict` writes them"
-        )
-    return found
-
-
-def masks_in(folder: Path, competition: Competition) -> Callable[[str], np.ndarray]:
-    """The predicted masks of a folder, as a function of the image's id."""
-    paths = mask_files(folder)
-
-    def mask(image: str) -> np.ndarray:
-        if image not in paths:
-            raise DataError(f"{folder} holds no mask of {image}", f"save it as {image}.png")
-        return read_prediction(paths[image], competition)
-
-    return mask
+__all__ = ["INDEX", "mask_files", "masks_in", "write"]
 
 
 def write(
     folder: Path,
     competition: Competition,
     ids: Sequence[str],
-    masks: Iterable[tuple[str, np.ndarray]],
+    masks: Iterable[tuple[str, Mask]],
     about: dict[str, Any],
+    sizes: Mapping[str, tuple[int, int] | None] | None = None,
+    place: Callable[[str], Georeference | None] = lambda image: None,
 ) -> None:
-    """Write `masks`, pairs of id and (H, W) uint8, as index PNGs, and last predictions.json, which holds `about`.
+    """Write `masks`, pairs of id and mask of the competition's kind, and last predictions.json, which holds `about`.
 
-    `ids` are all that will come. Raises `UsageError` before any work when files would be overwritten that the kit did
-    not write. When making the masks fails, what this call has written goes away again.
+    `ids` are all that will come; `sizes` (height, width) are needed for instances. Raises `UsageError` before any work
+    when files would be overwritten that the kit did not write. When making the masks fails, what this call has written
+    goes away again.
     """
-    _must_be_free(folder, ids)
+    must_be_free(folder, ids, competition)
     before = _written(folder)
-    fresh = []
+    fresh, written = [], set()
+    confidences: dict[str, list[float]] = {}
     try:
-        for image, labels in masks:
-            path = files.inside(folder, f"{image}.png")
-            fresh += [] if path.exists() else [path]
-            if not (folder / INDEX).exists():
-                fresh.append(folder / INDEX)
-                files.write_json(folder / INDEX, {"images": []})
-            write_labels(path, labels, competition)
+        for image, mask in masks:
+            if competition.kind == "instances" and any(each.confidence != 1 for each in mask):
+                confidences[image] = [each.confidence for each in mask]
+            for name, content in _pictures(image, mask, competition, (sizes or {}).get(image), place(image)):
+                path = files.inside(folder, name)
+                fresh += [] if path.exists() else [path]
+                if not (folder / INDEX).exists():
+                    fresh.append(folder / INDEX)
+                    files.write_json(folder / INDEX, {"images": []})
+                files.write(path, content)
+                written.add(path)
     except SwathError:
         for path in fresh:
             path.unlink(missing_ok=True)
         raise
-    for image in before - set(ids):  # of an earlier call, and no part of these
-        files.inside(folder, f"{image}.png").unlink(missing_ok=True)
-    files.write_json(folder / INDEX, {"images": list(ids), **about})
+    for path in before - written:  # of an earlier call, and no part of these
+        path.unlink(missing_ok=True)
+    usual = {f"{image}.png" for image in ids}
+    names = sorted(path.relative_to(folder.resolve()).as_posix() for path in written)
+    more = {"files": names} if set(names) != usual else {}
+    more |= {"confidences": confidences} if confidences else {}
+    files.write_json(folder / INDEX, {"images": list(ids), **about, **more})
 
 
-def _written(folder: Path) -> set[str]:
-    """The images whose masks an earlier call has written."""
+def _pictures(
+    image: str, mask: Mask, competition: Competition, size: tuple[int, int] | None, place: Georeference | None
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of an image's files."""
+    if competition.kind == "labels":
+        pixels = values(competition)[mask]
+        yield (f"{image}.tif", encode_tiff(pixels, place)) if place else (f"{image}.png", encode_png(pixels))
+    elif competition.kind == "bits":
+        for index in competition.sent:
+            pixels = plane(mask, index).astype(np.uint8) * 255
+            yield f"{folder_name(competition.names[index])}/{image}.png", encode_png(pixels)
+    else:
+        if size is None:
+            raise DataError(f"the size of {image} is not known", "give --size HxW")
+        numbers = dict(enumerate(mask, start=1))
+        if in_folders(competition):
+            yield from _by_class(image, numbers, competition, size)
+            return
+        found = layers(numbers, size)
+        if len(found) > 1:
+            raise DataError(f"instances of {image} overlap, which {competition.name} refuses")
+        yield f"{image}.png", encode_png(found[0])
+
+
+def in_folders(competition: Competition) -> bool:
+    """Whether instances stand in a folder for each class, as one picture would not hold them."""
+    return competition.submission.overlap or len(competition.sent) > 1
+
+
+def _by_class(
+    image: str, numbers: dict[int, Instance], competition: Competition, size: tuple[int, int]
+) -> Iterator[tuple[str, bytes]]:
+    for index in competition.sent:
+        own = {number: each for number, each in numbers.items() if each.index == index}
+        if own or index == competition.sent[0]:  # so that an image without any has a mask too
+            for layer, pixels in enumerate(layers(own, size), start=1):
+                folder = folder_name(competition.names[index]) + (f"{LAYER}{layer}" if layer > 1 else "")
+                yield f"{folder}/{image}.png", encode_png(pixels)
+
+
+def _places(folder: Path, image: str, competition: Competition) -> list[Path]:
+    """Where an image's masks may stand."""
+    if competition.kind == "labels" or not (competition.kind == "bits" or in_folders(competition)):
+        return [files.inside(folder, f"{image}{ending}") for ending in (".png", ".tif")]
+    names = [folder_name(competition.names[index]) for index in competition.sent]
+    folders = [path for name in names for path in (folder / name, *folder.glob(f"{name}{LAYER}[0-9]*"))]
+    return [files.inside(path, f"{image}.png") for path in folders]
+
+
+def _written(folder: Path) -> set[Path]:
+    """The files that an earlier call has written."""
     content = files.read_json(folder / INDEX) if (folder / INDEX).is_file() else {}
-    return set(content.get("images", ()))
+    names = content.get("files") or [f"{image}.png" for image in content.get("images", ())]
+    return {files.inside(folder, name) for name in names}
 
 
-def _must_be_free(folder: Path, ids: Sequence[str]) -> None:
-    taken = [image for image in ids if files.inside(folder, f"{image}.png").exists()]
-    if taken and not (folder / INDEX).is_file():
+def must_be_free(folder: Path, ids: Sequence[str], competition: Competition) -> None:
+    """Raise `UsageError` when files named like these masks are there that the kit did not write."""
+    if (folder / INDEX).is_file():
+        return
+    taken = [path for image in ids for path in _places(folder, image, competition) if path.exists()]
+    if taken:
         raise UsageError(
-            f"{folder} holds {len(taken)} files that masks would overwrite, {taken[0]}.png among them, and nothing "
-            "says that this kit wrote them",
+            f"{folder} holds {len(taken)} files that masks would overwrite, {taken[0].relative_to(folder.resolve())} "
+            "among them, and nothing says that this kit wrote them",
             "choose a new folder with --out DIR",
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from lib import files
-from lib.competitions import Competition
+from lib.competitions import IGNORE, Competition
 from lib.errors import DataError
 from lib.rasters.coding import Coding, colours, from_pixels, values
 from lib.rasters.images import AGAIN, decode, open_header, read_bytes
@@ -24,24 +25,46 @@ def read_labels(path: Path, competition: Competition) -> np.ndarray:
     return from_pixels(read_pixels(path, colour=coding.kind == "colour"), coding, source=path)
 
 
-def read_prediction(path: Path, competition: Competition) -> np.ndarray:
+def read_prediction(path: Path, competition: Competition, note: Callable[[str], None] | None = None) -> np.ndarray:
     """A predicted mask as class indices: (H, W) uint8, 255 for no class.
 
-    A colour picture is read by the competition's colours where its classes have some, any other by its values.
+    A colour picture is read by the competition's colours where its classes have some, any other by its values. Where
+    there is one foreground class, masks of 0 and 255, or 0 and 1, are read as that; `note` is told so.
     """
+    kind = "colour" if is_colour(path) and competition.classes[0].colour else "index"
+    pixels = read_pixels(path, colour=kind == "colour")
+    if kind == "index":
+        pixels = _foreground(pixels, competition, path, note)
+    return from_pixels(pixels, Coding.of_prediction(competition, kind), source=path)
+
+
+def is_colour(path: Path) -> bool:
+    """Whether a mask file holds colours; a JPEG, which changes the values of a mask, is a `DataError`."""
     with open_header(path, path) as header:
         if header.format == "JPEG":
             raise DataError(f"{path} is a JPEG, which changes the values of a mask", "save masks as PNG or TIFF")
-        kind = "colour" if header.mode in ("RGB", "RGBA") and competition.classes[0].colour else "index"
-    pixels = read_pixels(path, colour=kind == "colour")
-    labels = from_pixels(pixels, Coding.of_prediction(competition, kind), source=path)
-    suspect = kind == "index" and 255 not in competition.values and pixels.max() == 255
-    if suspect and set(np.unique(pixels)) == {0, 255}:  # sorting all pixels is slow, so only where 255 is the largest
+        return header.mode in ("RGB", "RGBA")
+
+
+def _foreground(
+    pixels: np.ndarray, competition: Competition, path: Path, note: Callable[[str], None] | None
+) -> np.ndarray:
+    """Pixels of 0 and 255 (or 1) in the values of a competition that has other ones."""
+    most = int(pixels.max()) if pixels.size else 0
+    if most not in (1, IGNORE) or most in competition.values or not set(np.unique(pixels)) <= {0, most}:
+        return pixels  # sorting all pixels is slow, so only where 255 or 1 is the largest
+    values = sorted(competition.values)
+    if len(values) == 2 and values[0] == 0:
+        if note:
+            name = competition.names[competition.values.index(values[1])]
+            note(f"masks of 0 and {most} were read as 0 and {values[1]}: {name} is the one foreground class")
+        return np.where(pixels == most, values[1], 0).astype(pixels.dtype)
+    if most == IGNORE and 0 in pixels:
         raise DataError(
             f"{path} holds only 0 and 255, as a mask of one foreground class does; here 255 would mean no class",
             f"write the classes' values: {', '.join(map(str, competition.values[:12]))}",
         )
-    return labels
+    return pixels
 
 
 def read_pixels(path: Path, colour: bool) -> np.ndarray:

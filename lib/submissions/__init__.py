@@ -1,13 +1,13 @@
-"""The competition's file: written from label maps, decoded again, checked, compared.
+"""The competition's file: written from masks, decoded again, checked, compared.
 
 layout = expected(competition, sizes, sample)              # which rows or members, in which order
-write(masks, competition, layout, path)                    # CSV of run lengths, or a zip of PNGs
-for image, labels in read(path, competition, layout): ...  # label maps back
-problems = check(path, competition, layout, masks)         # what the competition would refuse, in sentences
+write(masks, competition, layout, path)                    # CSV, zip or folder of pictures, COCO's JSON
+for image, mask in read(path, competition, layout): ...    # masks back: labels, bits or instances
+found = inspect(path, competition, layout, masks)          # what the competition would refuse, and what it costs
 """
 
-from lib.submissions.check import check
+from lib.submissions.check import check, inspect
 from lib.submissions.container import read, write
 from lib.submissions.layout import Layout, Row, expected
 
-__all__ = ["Layout", "Row", "check", "expected", "read", "write"]
+__all__ = ["Layout", "Row", "check", "expected", "inspect", "read", "write"]

@@ -1,6 +1,7 @@
 """What a competition would refuse, or score as nothing, found before it costs a submission.
 
-    problems = check(path, competition, layout, masks)     # [] when the file is right
+    found = inspect(path, competition, layout, masks)      # findings: sentence, severity, cost
+    problems = check(path, competition, layout, masks)     # the problems' sentences; [] when the file is right
 
 The file is decoded again, and compared pixel for pixel with the masks that it was made from when they are at hand: a
 mask written in the wrong order has the right area and a Dice of 0.1.
@@ -8,44 +9,45 @@ mask written in the wrong order has the right area and a Dice of 0.1.
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from lib.competitions import Competition
 from lib.errors import DataError, Refused, SwathError, first
-from lib.submissions import container, run_table
-from lib.submissions.layout import Layout, Masks, Row, read_rows
-from lib.submissions.png_archive import open_zip
-
-SHOWN = 3
-"""How many ids a sentence names."""
+from lib.rasters.instances import overlapping
+from lib.submissions import check_rows, compare
+from lib.submissions.container import opened
+from lib.submissions.decoding import must_not_overlap
+from lib.submissions.findings import Finding, Findings
+from lib.submissions.layout import Layout, Mask, Masks, Size
+from lib.submissions.orientation import Evidence
+from lib.submissions.payloads import Payload
+from lib.submissions.pictures import Album
+from lib.submissions.sent import as_sent, same
+from lib.submissions.table import Table
 
 
 def check(path: Path, competition: Competition, layout: Layout, masks: Masks | None = None) -> list[str]:
     """Sentences that say what is wrong with a file, an empty list when nothing is.
 
-    With `masks` every image is decoded and compared with its label map.
+    With `masks` every image is decoded and compared with its mask.
     """
-    problems = _size(path, competition)
+    return [each.sentence for each in inspect(path, competition, layout, masks) if each.severity == "problem"]
+
+
+def inspect(path: Path, competition: Competition, layout: Layout, masks: Masks | None = None) -> list[Finding]:
+    """Everything that is wrong or strange in a file; with `masks` it is also compared with them."""
+    found = Findings(competition)
+    _limit(path, competition, found)
     try:
-        ids = _csv_ids(path, competition, problems) if competition.submission.csv else open_zip(path).namelist()
-    except DataError as error:
-        return [*problems, error.reason]
-    problems += _ids(ids, [row.id for row in layout.rows], ordered=competition.submission.csv is not None)
-    if problems:
-        return problems
-    try:
-        if None in layout.sizes.values() and competition.submission.csv:
-            return _runs_only(path, competition, layout)
-        for image, labels in container.read(path, competition, layout):
-            if masks is not None:
-                wrong = int(np.count_nonzero(labels != container.sent_only(masks(image), competition)))
-                problems += [f"{image}: {wrong} pixels decode to another class than the mask has"] if wrong else []
-    except SwathError as error:
-        problems.append(error.reason)
-    return problems
+        with opened(path, competition, layout) as file:
+            _names(file, competition, layout, found)
+            if not found.problems:
+                _Contents(file, competition, layout, found).look(masks)
+    except (DataError, Refused) as error:
+        found.problem(error.reason, found.refused)
+    return found.close()
 
 
 def must_pass(path: Path, competition: Competition, layout: Layout) -> None:
@@ -55,52 +57,124 @@ def must_pass(path: Path, competition: Competition, layout: Layout) -> None:
         raise Refused(f"{path} would be wasted: {'; '.join(problems)}", f"python submit.py check {path}")
 
 
-def _size(path: Path, competition: Competition) -> list[str]:
+def _limit(path: Path, competition: Competition, found: Findings) -> None:
     limit = competition.submission.max_megabytes
     size = path.stat().st_size / 1e6 if path.is_file() else 0
-    return [f"{path} is {size:.1f} MB, and the competition takes {limit:g} MB"] if limit and size > limit else []
+    if limit and size > limit:
+        found.problem(f"{path} is {size:.1f} MB, and the competition takes {limit:g} MB", found.refused)
 
 
-def _csv_ids(path: Path, competition: Competition, problems: list[str]) -> list[str]:
-    rows = read_rows(path)
-    columns, wanted = next(rows, []), list(competition.submission.csv.columns)
-    if columns != wanted:
-        problems.append(f"the columns are {', '.join(columns) or 'missing'}; the competition wants {', '.join(wanted)}")
-    ids = []
-    for number, row in enumerate(rows, start=2):
-        if not row:  # a blank line, which readers of CSV skip
-            continue
-        if len(row) != len(wanted):
-            problems.append(f"line {number} has {len(row)} fields instead of {len(wanted)}")
-            break
-        ids.append(row[0])
-    return ids
+def _names(file, competition: Competition, layout: Layout, found: Findings) -> None:
+    if isinstance(file, Table):
+        check_rows.columns(file.index, competition, layout, found)
+        if len(file.index.columns) == len(competition.submission.csv.columns):
+            check_rows.rows(file.index, competition, layout, found)
+    elif isinstance(file, Album):
+        check_rows.names(file.names, [row.id for row in layout.rows], found)
+    else:
+        check_rows.names(list(file.objects.places), layout.images, found, all_of_them=False)
+    if not layout.asked:
+        found.warning("nothing says which images were asked for", "ids are not compared: give --sample or --data")
 
 
-def _ids(found: list[str], wanted: list[str], ordered: bool) -> list[str]:
-    counts, known = Counter(found), set(wanted)
-    missing = [name for name in wanted if name not in counts]
-    extra = [name for name in counts if name not in known]
-    doubled = [name for name, count in counts.items() if count > 1]
-    problems = []
-    for names, what in ((missing, "missing"), (extra, "that nobody asked for"), (doubled, "that stand more than once")):
-        if names:
-            problems.append(f"{len(names)} ids {what}: {first(names, SHOWN)}")
-    if ordered and not problems and found != wanted:
-        place = next(number for number, (one, other) in enumerate(zip(found, wanted, strict=True)) if one != other)
-        problems.append(f"the ids are in another order: row {place + 1} is {found[place]}, expected {wanted[place]}")
-    return problems
+class _Contents:
+    """Looks at every mask of a file once."""
 
+    def __init__(self, file, competition: Competition, layout: Layout, found: Findings) -> None:
+        self.file, self.competition, self.layout, self.found = file, competition, layout, found
+        self.order = None if isinstance(file, Album) else Payload.of(competition).order
+        form = competition.submission.csv
+        by_runs = self.order and not (form and (form.payload == "wkt" or form.unit == "patch"))
+        self.evidence = Evidence(self.order) if by_runs else None
+        self.pixels = np.zeros(len(competition.classes), np.int64)
+        self.small = self.unsized = 0
 
-def _runs_only(path: Path, competition: Competition, layout: Layout) -> list[str]:
-    """Without the images' sizes: everything but whether the last run ends inside its image."""
-    known = {row.id: row for row in layout.rows}
-    rows = read_rows(path)
-    next(rows)
-    runs: dict[str, dict[Row, np.ndarray]] = {}
-    for row_id, text in filter(None, rows):
-        row = known[row_id]
-        runs.setdefault(row.image, {})[row] = run_table.runs_of(row, text, competition, None, path)
-    for found in runs.values():
-        run_table.must_not_overlap(list(found), list(found.values()), path)
-    return []
+    def look(self, masks: Masks | None) -> None:
+        """Decode image by image; what one image has wrong hides no other's."""
+        for image in self.layout.images:
+            try:
+                if self.layout.sizes[image] is None and isinstance(self.file, Table):
+                    self.unsized += 1
+                    must = self.file.parts(image)
+                    if self.competition.kind == "labels" and not self.competition.submission.csv.repeats:
+                        must_not_overlap(must, image, self.file.path)
+                    continue
+                mask = self.file.mask(image)
+                self._one(image, mask)
+                if masks is not None:
+                    self._compare(image, mask, masks(image))
+            except SwathError as error:
+                self.found.of_image("do not decode", error.reason, f"{self.found.refused}, or {image} scores 0")
+        self._sum_up()
+
+    def _one(self, image: str, mask: Mask) -> None:
+        form, size = self.competition.submission, self._size(image, mask)
+        array = compare.as_array(mask, size)
+        if self.evidence:
+            self.evidence.add(array)
+        counts = compare.pixels(mask, len(self.competition.classes))
+        self.pixels += counts
+        if form.csv and not form.csv.allow_empty:
+            for index in self.competition.sent:
+                if not counts[index]:
+                    name = self.competition.names[index]
+                    self.found.of_image(
+                        "are empty",
+                        f"{image} has no {name}, and the scorer fails on an empty mask",
+                        "no score at all",
+                    )
+        if self.competition.kind == "instances" and not form.overlap and (pair := overlapping(mask)):
+            self.found.of_image(
+                "have instances that overlap",
+                f"{image}: instances {pair[0] + 1} and {pair[1] + 1} share pixels",
+                self.found.refused,
+            )
+        if form.min_area and not same(as_sent(mask, self.competition, size), mask):
+            self.small += 1
+
+    def _compare(self, image: str, mask: Mask, given: Mask) -> None:
+        size = self._size(image, mask)
+        wanted = compare.wanted(given, image, self.competition, self.layout, size)
+        told = compare.difference(mask, wanted, size, self.order)
+        if told:
+            self.found.of_image("differ from their masks", f"{image}: {told[0]}", told[1])
+
+    def _size(self, image: str, mask: Mask) -> Size:
+        if isinstance(mask, np.ndarray):
+            return mask.shape
+        return self.layout.sizes[image] or self.file.size(image)
+
+    def _sum_up(self) -> None:
+        form, found, sent = self.competition.submission, self.found, list(self.competition.sent)
+        if self.unsized:
+            found.warning(
+                f"the sizes of {self.unsized} images are not known",
+                "whether runs end inside their images, and their order, is not checked: give --size, --data or --masks",
+            )
+            return
+        if self.evidence and self.evidence.transposed:
+            one, other = compare.ORDERS[self.order], compare.ORDERS[self.evidence.other]
+            found.problem(
+                f"the masks look transposed: read {one}, as the competition does, their borders are "
+                f"{self.evidence.here / max(1, self.evidence.there):.1f} times as long as read {other}",
+                f"most of the score: encode with order = {self.order!r}",
+            )
+        if isinstance(self.file, Table) and self.file.touching:
+            found.warning(
+                f"{self.file.touching} masks have runs that touch, and could be one",
+                "nothing with most scorers; some refuse them",
+            )
+        if self.small:
+            found.warning(
+                f"{self.small} images have components of fewer than {form.min_area} pixels",
+                "what the competition's min_area leaves out counts as false",
+            )
+        background = {self.competition.unclaimed} if form.rows else set()
+        absent = [self.competition.names[index] for index in sent if not self.pixels[index] and index not in background]
+        if len(absent) == len(sent) and self.layout.images:
+            found.warning("every mask is empty", compare.price_of_nothing(self.competition))
+        elif absent and not found.problems:
+            found.warning(
+                f"{len(absent)} classes are never predicted: {first(absent, 3)}",
+                "each scores 0 where the truth has it",
+            )

@@ -1,50 +1,84 @@
-"""Label maps into the competition's file and back, whichever container it asks for."""
+"""Masks into the competition's file and back, whichever container it asks for."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import cv2
-import numpy as np
 
 from lib import files
 from lib.competitions import Competition
 from lib.errors import UsageError
-from lib.submissions import png_archive, run_table
-from lib.submissions.layout import Layout, Masks
+from lib.submissions import coco_file, pictures, table
+from lib.submissions.archive import open_archive
+from lib.submissions.coco_file import Results
+from lib.submissions.layout import Layout, Mask, Masks
+from lib.submissions.pictures import Album, Places, nowhere
+from lib.submissions.table import Table
 
 
 def suffix(competition: Competition) -> str:
-    """The file's ending: `.csv` or `.zip`."""
-    return ".csv" if competition.submission.csv else ".zip"
+    """The file's ending: `.csv`, `.zip`, `.json`, or nothing for a folder."""
+    return competition.submission.suffix
 
 
-def write(masks: Masks, competition: Competition, layout: Layout, path: Path) -> None:
-    """Write the competition's file, whole or not at all.
+def write(masks: Masks, competition: Competition, layout: Layout, path: Path, places: Places = nowhere) -> None:
+    """Write the competition's file, whole or not at all; `places` says where GeoTIFF masks lie.
 
     Raises `UsageError` for a name with another ending, `DataError` when a mask has not the size that the file needs.
     """
-    if path.suffix != suffix(competition):
-        raise UsageError(f"{path}: {competition.name} takes a {suffix(competition)} file", "give --out that ending")
+    form = competition.submission
+    if path.suffix != form.suffix and not (form.folder and path.suffix not in (".csv", ".zip", ".json")):
+        wanted = f"a {form.suffix} file" if form.suffix else "a folder"
+        raise UsageError(f"{path}: {competition.name} takes {wanted}", "give --out that ending")
+    if form.folder:
+        pictures.write_folder(masks, competition, layout, path, places)
+        return
     with files.replacing(path) as file:
-        _kind(competition).write(masks, competition, layout, file)
+        if form.zip:
+            pictures.write_zip(masks, competition, layout, file, places)
+        else:
+            (table if form.csv else coco_file).write(masks, competition, layout, file)
 
 
-def read(path: Path, competition: Competition, layout: Layout) -> Iterator[tuple[str, np.ndarray]]:
-    """Every image's id and label map, (H, W) uint8; 255 where the file gives no class.
+def opened(path: Path, competition: Competition, layout: Layout) -> Table | Album | Results:
+    """A file whose masks are read image by image: `with opened(…) as file: file.mask(image)`."""
+    form = competition.submission
+    return (Table if form.csv else Results if form.coco else Album)(path, competition, layout)
+
+
+def read(path: Path, competition: Competition, layout: Layout) -> Iterator[tuple[str, Mask]]:
+    """Every image's id and mask of the competition's `kind`: labels (H, W) uint8 with 255 where the file gives no
+    class, bits (H, W) uint32, or instances.
 
     Raises `DataError` for a file that does not decode to exactly the layout's images.
     """
-    return _kind(competition).read(path, competition, layout)
+    with opened(path, competition, layout) as file:
+        file.must_fit()
+        for image in layout.images:
+            yield image, file.mask(image)
 
 
-def sent_only(labels: np.ndarray, competition: Competition) -> np.ndarray:
-    """A label map as its file can hold it: pixels of classes without rows become `competition.unclaimed`."""
-    keep = np.full(256, competition.unclaimed, np.uint8)
-    keep[list(competition.sent)] = competition.sent
-    return cv2.LUT(labels, keep)
+@contextmanager
+def place_in(path: Path, competition: Competition, layout: Layout) -> Iterator[Places]:
+    """Where the masks of a file lie on the Earth: that of GeoTIFF pictures, by the image's id."""
+    if competition.submission.pictures is None:
+        yield nowhere
+        return
+    with Album(path, competition, layout) as album:
+        yield album.place
 
 
-def _kind(competition: Competition):
-    return run_table if competition.submission.csv else png_archive
+def digest(path: Path) -> str:
+    """The SHA-256 of a file; of a folder, that of its files' names and their SHA-256."""
+    if path.is_file():
+        return files.sha256(path)
+    lines = [f"{files.sha256(path / name)}  {name}\n" for name in open_archive(path).names]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def weight(path: Path) -> int:
+    """The bytes of a file, or of all files of a folder."""
+    found = [path] if path.is_file() else [path / name for name in open_archive(path).names]
+    return sum(file.stat().st_size for file in found)

@@ -9,7 +9,8 @@ a run held out, which at least have a truth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -18,8 +19,9 @@ from lib.competitions.layout import holds
 from lib.data.roots import home_root
 from lib.errors import Refused, UsageError
 from lib.folders import cache_folder
-from lib.rasters import mask_files
-from lib.submissions.layout import Layout, expected
+from lib.rasters import BroughtMasks
+from lib.submissions.asked import asked, extents_of, sample_under
+from lib.submissions.layout import Layout, Size, expected
 from lib.submissions.truth import masks_by_id, sizes_of
 
 
@@ -33,11 +35,13 @@ class Job:
     truth: dict[str, Path]
     """Truth masks by image id; empty when the truth is the competition's secret."""
     sample: Path | None
+    extents: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Xmax and Ymin of images whose polygons are written in grid units."""
 
     def layout(self, sample: Path | None = None) -> Layout:
         """The rows or members of the file, with every mask's size; `sample` instead of the data root's."""
         sizes = sizes_of({pair.id: pair.image for pair in self.images})
-        return expected(self.competition, sizes, sample or self.sample)
+        return expected(self.competition, sizes, sample or self.sample, self.extents)
 
 
 class Trained(Protocol):
@@ -55,13 +59,25 @@ def find_job(competition: Competition, root: Path, run: Trained | None = None) -
     test = competition.data.test
     if test and holds(test, root):
         images = find_pairs(test, root, masks=False)
-        return Job(competition, images, "test", _truth_of_test(competition, root, images), _sample(competition, root))
-    pairs = {pair.id: pair for pair in find_pairs(competition.data.train, root)}
+        truth, sample = _truth_of_test(competition, root, images), sample_under(competition, root)
+        return Job(competition, images, "test", truth, sample, extents_of(competition, root))
     if run is None:
         raise UsageError(
             f"{competition.name} has no test images under {root}",
             "say which images the file is for: --sample CSV, or --data DIR with test images",
         )
+    images = _held_out(competition, root, run)
+    truth = {pair.id: pair.mask for pair in images}
+    return Job(competition, images, "validation", truth, None, extents_of(competition, root))
+
+
+def held_out_pairs(competition: Competition, data: Path | None, run: Trained) -> list[Pair]:
+    """The images that a run held out and their masks, under the data root that was given, or else the run's."""
+    return _held_out(competition, home_root(competition, data or run.data, cache_folder()), run)
+
+
+def _held_out(competition: Competition, root: Path, run: Trained) -> list[Pair]:
+    pairs = {pair.id: pair for pair in find_pairs(competition.data.train, root)}
     held_out = run.held_out
     lost = [image for image in held_out if image not in pairs]
     if lost:
@@ -69,8 +85,7 @@ def find_job(competition: Competition, root: Path, run: Trained | None = None) -
             f"{root} does not hold {len(lost)} of the run's {len(held_out)} validation images: {', '.join(lost[:3])}",
             "give the data root that the run was trained on with --data DIR",
         )
-    images = [pairs[image] for image in held_out]
-    return Job(competition, images, "validation", {pair.id: pair.mask for pair in images}, None)
+    return [pairs[image] for image in held_out]
 
 
 def job_for(competition: Competition, data: Path | None, run: Trained | None = None) -> Job:
@@ -84,13 +99,16 @@ def layout_for(
     data: Path | None,
     sample: Path | None,
     run: Trained | None = None,
-    masks: Path | None = None,
+    masks: BroughtMasks | None = None,
+    file: Path | None = None,
+    size: Size | None = None,
 ) -> Layout:
-    """What a file must hold: from the data root where it is known, else from the sample, the masks at hand, or both."""
-    if competition.data.built_in or data or (run and run.data):
+    """What a file must hold: from the data root where it is known, else from the sample, the masks at hand, or both;
+    where none of them says it, from the `file` itself. `size` is that of images whose size nobody else knows."""
+    described = competition.data.built_in or competition.data.train or competition.data.test
+    if described and (competition.data.built_in or data or (run and run.data)):
         return job_for(competition, data, run).layout(sample)
-    sizes = sizes_of(mask_files(masks)) if masks else None
-    return expected(competition, sizes, sample)
+    return asked(competition, data, sample, masks, file, size)
 
 
 def layout_to_send(competition: Competition, data: Path | None, sample: Path | None, run: Trained) -> Layout:
@@ -104,12 +122,6 @@ def layout_to_send(competition: Competition, data: Path | None, sample: Path | N
             )
         return job.layout()
     return layout_for(competition, data, sample, run)
-
-
-def _sample(competition: Competition, root: Path) -> Path | None:
-    csv = competition.submission.csv
-    path = root / csv.sample if csv and csv.sample else None
-    return path if path and path.is_file() else None
 
 
 def _truth_of_test(competition: Competition, root: Path, images: list[Pair]) -> dict[str, Path]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lib.competitions import Competition
 from lib.files import shown, typed
+from lib.submissions.findings import Finding
 from lib.submissions.layout import Layout
 
 WORST = 3
@@ -26,10 +27,13 @@ def made_lines(made: dict[str, Any]) -> list[str]:
     return lines + (score_lines(made["score"]) if made["score"] else [])
 
 
-def check_lines(file: Path, layout: Layout, problems: list[str]) -> list[str]:
-    """What is wrong with a file, or that nothing is."""
-    right = f"{file}: {len(layout.rows)} rows for {len(layout.images)} images, nothing wrong"
-    return [f"wrong: {problem}" for problem in problems] or [right]
+def check_lines(file: Path, layout: Layout, found: list[Finding]) -> list[str]:
+    """What is wrong or strange in a file and what it costs, or that nothing is."""
+    words = {"problem": "wrong", "warning": "strange"}
+    lines = [f"{words[each.severity]}: {each.sentence}\n  costs: {each.cost}" for each in found]
+    if any(each.severity == "problem" for each in found):
+        return lines
+    return [*lines, f"{file}: {len(layout.rows)} rows for {len(layout.images)} images, nothing wrong"]
 
 
 def score_lines(scored: dict[str, Any]) -> list[str]:
@@ -105,13 +109,6 @@ def after_score(competition: Competition, word: str, file: Path) -> str:
     if file.is_dir() and not competition.submission.folder:
         return f"python submit.py encode {typed(file)} -c {word} --out FILE"
     return _send(competition, word, file) or COMPARE
-
-
-def sent_line(entry: dict[str, Any]) -> str:
-    """The score on the board beside the local one."""
-    local = (entry.get("score") or {}).get("score")
-    beside = "" if local is None else f"; the local score was {local:.5f}"
-    return f"submission {entry['ref']}: {entry['status']}, public score {entry['public_score']}{beside}"
 
 
 def _send(competition: Competition, word: str, file: Path) -> str | None:

@@ -2,8 +2,14 @@
 
     rle.encode(labels, classes=range(1, 25), order="C", base=1)      # {1: "17 3 40 2", 2: "", ...}
     rle.decode("17 3 40 2", shape=(4000, 3000), order="C")           # (4000, 3000) bool
+    rle.text(runs, "gap", base=0)                                    # a run's start counted from the one before it
 
 order C numbers pixels row by row, F column by column (Kaggle's usual); base is the first pixel's number.
+
+    length        start and length            the usual one
+    end           start and last pixel
+    gap           pixels since the last run's end (the first: its start), and length        SIIM-ACR pneumothorax
+    alternating   lengths of off and on in turn, beginning with off, all pixels counted     COCO, uncompressed
 """
 
 from __future__ import annotations
@@ -12,18 +18,15 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from lib.errors import DataError
+from lib.rasters.runs import NONE, Order, flat, paint, stretches
 
-Order = Literal["C", "F"]
+Kind = Literal["length", "end", "gap", "alternating"]
 
 LARGEST = 10**18
 """No number of a file is so large, and two such still add up within int64."""
-
-SHORT = 64
-"""Runs up to this length are painted together, longer ones slice by slice."""
 
 
 def encode(labels: np.ndarray, classes: int | Iterable[int], order: Order = "F", base: int = 1) -> dict[int, str]:
@@ -33,19 +36,12 @@ def encode(labels: np.ndarray, classes: int | Iterable[int], order: Order = "F",
     empty for a class that is not there.
     """
     wanted = list(range(classes) if isinstance(classes, (int, np.integer)) else classes)
-    flat = _flat(labels, order)
-    if not flat.size or not wanted:
+    if not labels.size or not wanted:
         return dict.fromkeys(wanted, "")
-    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
-    lengths = np.diff(starts, append=flat.size)
-    values = flat[starts]
-    by_value = np.argsort(values, kind="stable")
-    lines = _lines(starts[by_value] + base, lengths[by_value])
-    first, last = (np.searchsorted(values[by_value], wanted, side) for side in ("left", "right"))
-    return {
-        value: lines[low:high].tobytes().translate(None, b"\0")[:-1].decode("ascii")
-        for value, low, high in zip(wanted, first, last, strict=True)
-    }
+    starts, lengths, values = stretches(flat(labels, order))
+    lines = _lines(starts + base, lengths)
+    first, last = (np.searchsorted(values, wanted, side) for side in ("left", "right"))
+    return {value: _text(lines[low:high]) for value, low, high in zip(wanted, first, last, strict=True)}
 
 
 def decode(text: str, shape: tuple[int, int], order: Order = "F", base: int = 1) -> np.ndarray:
@@ -55,41 +51,76 @@ def decode(text: str, shape: tuple[int, int], order: Order = "F", base: int = 1)
     or outside the image.
     """
     height, width = shape
-    flat = np.zeros(height * width, bool)
-    paint(flat, parse(text, base, flat.size), True)
-    return flat.reshape(shape) if order == "C" else flat.reshape(width, height).T
+    pixels = np.zeros(height * width, bool)
+    paint(pixels, parse(text, base, pixels.size), True)
+    return pixels.reshape(shape) if order == "C" else pixels.reshape(width, height).T
 
 
-def paint(flat: np.ndarray, runs: np.ndarray, value: int | bool) -> None:
-    """Set the pixels of `runs` (from `parse`) in a flat array."""
-    lengths = runs[:, 1] - runs[:, 0]
-    short = lengths <= SHORT
-    few = lengths[short]
-    flat[np.repeat(runs[short, 0] - np.cumsum(few) + few, few) + np.arange(few.sum())] = value
-    for start, end in runs[~short].tolist():
-        flat[start:end] = value
+def text(runs: np.ndarray, kind: Kind = "length", base: int = 1, size: int | None = None) -> str:
+    """Runs (n, 2) as text; `size`, the image's pixels, is needed for `alternating`."""
+    if kind == "alternating":
+        return " ".join(map(str, counts(runs, size).tolist()))
+    if not len(runs):
+        return ""
+    starts, ends = runs.T
+    if kind == "gap":
+        begin = np.concatenate([starts[:1] + base, starts[1:] - ends[:-1]])
+        return _text(_lines(begin, ends - starts))
+    return _text(_lines(starts + base, ends - 1 + base if kind == "end" else ends - starts))
 
 
-def parse(text: str, base: int = 1, size: int | None = None) -> np.ndarray:
+def counts(runs: np.ndarray, size: int) -> np.ndarray:
+    """The lengths of off and on in turn, beginning with off, over an image of `size` pixels."""
+    edges = np.concatenate([[0], runs.reshape(-1), [size]])
+    lengths = np.diff(edges)
+    return lengths if lengths[-1] or len(lengths) == 1 else lengths[:-1]
+
+
+def of_counts(lengths: np.ndarray, size: int | None, glimpse: str) -> np.ndarray:
+    """Runs (n, 2) from lengths of off and on in turn; `DataError` unless they are all the image's pixels."""
+    if (lengths < 0).any():
+        raise DataError(f"{glimpse} has a run of length {int(lengths.min())}")
+    total = int(lengths.sum())
+    if size is not None and total != size:
+        raise DataError(f"{glimpse} counts {total} pixels, and the image has {size}")
+    ends = np.cumsum(lengths)
+    runs = np.stack([ends[0::2][: len(lengths) // 2], ends[1::2]], axis=1) if len(lengths) > 1 else NONE
+    return runs[runs[:, 0] < runs[:, 1]]
+
+
+def parse(text: str, base: int = 1, size: int | None = None, kind: Kind = "length") -> np.ndarray:
     """Runs as (n, 2) int64 half-open intervals of 0-based pixel numbers, checked; `size` bounds them."""
     try:
         numbers = _numbers(text)
     except ValueError:
-        raise DataError(f"{_glimpse(text)} is not a list of whole numbers") from None
+        raise DataError(f"{glimpse(text)} is not a list of whole numbers{_slip(text)}") from None
+    if kind == "alternating":
+        return of_counts(numbers, size, glimpse(text))
     if len(numbers) % 2:
-        raise DataError(f"{_glimpse(text)} has {len(numbers)} numbers; run lengths come in pairs")
+        raise DataError(f"{glimpse(text)} has {len(numbers)} numbers; run lengths come in pairs")
     starts, lengths = numbers[::2] - base, numbers[1::2]
-    ends = starts + lengths
+    if kind == "end":
+        lengths = lengths - base + 1 - starts
     if (lengths <= 0).any():
-        raise DataError(f"{_glimpse(text)} has a run of length {int(lengths.min())}")
+        raise DataError(f"{glimpse(text)} has a run of length {int(lengths.min())}")
     if len(starts) and starts[0] < 0:
-        raise DataError(f"{_glimpse(text)} starts at {int(numbers[0])}, and pixels are counted from {base}")
+        raise DataError(f"{glimpse(text)} starts at {int(numbers[0])}, and pixels are counted from {base}")
+    if kind == "gap":
+        starts = _absolute(starts + base * (np.arange(len(starts)) > 0), lengths, text)
+    ends = starts + lengths
     if (starts[1:] < ends[:-1]).any():
         place = int(np.argmax(starts[1:] < ends[:-1])) + 1
-        raise DataError(f"run {place + 1} of {_glimpse(text)} starts before the one before it ends")
+        raise DataError(f"run {place + 1} of {glimpse(text)} starts before the one before it ends")
     if size is not None and len(ends) and ends[-1] > size:
-        raise DataError(f"{_glimpse(text)} ends at pixel {int(ends[-1]) - 1 + base} of an image of {size} pixels")
+        raise DataError(f"{glimpse(text)} ends at pixel {int(ends[-1]) - 1 + base} of an image of {size} pixels")
     return np.stack([starts, ends], axis=1)
+
+
+def _absolute(gaps: np.ndarray, lengths: np.ndarray, text: str) -> np.ndarray:
+    """Starts from gaps; `DataError` where the sum would leave int64."""
+    if len(gaps) and (float(np.abs(gaps).sum(dtype=float)) + float(lengths.sum(dtype=float))) > LARGEST:
+        raise DataError(f"{glimpse(text)} leads out of every image")
+    return np.cumsum(gaps) + np.cumsum(lengths) - lengths
 
 
 def _numbers(text: str) -> np.ndarray:
@@ -104,12 +135,8 @@ def _numbers(text: str) -> np.ndarray:
     return np.array(words, np.int64)
 
 
-def _flat(labels: np.ndarray, order: Order) -> np.ndarray:
-    if order == "C":
-        return np.ascontiguousarray(labels).reshape(-1)
-    if labels.dtype in (np.uint8, np.uint16, np.int32) and labels.size:
-        return cv2.transpose(labels).reshape(-1)
-    return np.ascontiguousarray(labels.T).reshape(-1)
+def _text(lines: np.ndarray) -> str:
+    return lines.tobytes().translate(None, b"\0")[:-1].decode("ascii")
 
 
 def _lines(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -146,5 +173,17 @@ _DIGITS = np.frombuffer(
 _LAST_DIGIT = np.uint32(0xFF000000)
 
 
-def _glimpse(text: str) -> str:
+def _slip(text: str) -> str:
+    """How such a text came about, where it shows."""
+    if text.strip().startswith(("[", "(")):
+        return ": a Python list was printed, write ' '.join(map(str, numbers))"
+    if text.strip().lower() in ("nan", "none", "null"):
+        return ": pandas wrote a missing value"
+    if re.fullmatch(r"[0-9.\s]+", text) and "." in text:
+        return ": the numbers were floats"
+    return ": parted by commas" if re.fullmatch(r"[0-9,\s]+", text) else ""
+
+
+def glimpse(text: str) -> str:
+    """The beginning of a text, quoted, for a sentence."""
     return repr(text if len(text) <= 40 else text[:37] + "...")

@@ -16,13 +16,20 @@ from .exchange import Refused, without_defaults
 RULES = "You must accept this competition's rules before you'll be able to {}."
 NOTEBOOKS_ONLY = "Submission not allowed: This competition only accepts Submissions from Notebooks."
 PAGE_SIZE = 20
+LEADERS = 2
+TEAM = "The tester's team"
 
 Json = dict[str, Any]
 
 
 @dataclass
 class Competition:
-    """`data` is mounted into kernels; `code_only` takes kernel versions instead of files."""
+    """`data` is mounted into kernels; `code_only` takes kernel versions instead of files.
+
+    `takes_late` scores submissions after the deadline; `total_limit` is the most that a team has in all; `others` are
+    the scores of the other teams; `hides_scores` until the end; a `disabled` one takes nothing. `hidden` is mounted in
+    `data`'s place while a submitted version is run again and scored.
+    """
 
     scorer: Callable[[Path], float]
     data: Path | None = None
@@ -31,6 +38,14 @@ class Competition:
     deadline: datetime = datetime(2100, 1, 1, tzinfo=UTC)
     user_has_entered: bool = True
     metric: str = "Dice"
+    hidden: Path | None = None
+    takes_late: bool = False
+    total_limit: int | None = None
+    others: tuple[float, ...] = ()
+    tells_rank: bool = True
+    hides_scores: bool = False
+    disabled: bool = False
+    no_team_yet: bool = False  # then the limits are all zero before the first submission
 
 
 @dataclass
@@ -45,6 +60,8 @@ class Submission:
     score: float | None = None
     error: str = ""
     polls: int = 0
+    rerun: Any = None
+    """The session in which a code competition runs the version again."""
 
 
 class CompetitionsService:
@@ -62,6 +79,7 @@ class CompetitionsService:
             "GetSubmission": self.submission,
             "ListSubmissions": self.submissions,
             "GetSubmissionLimits": self.limits,
+            "GetLeaderboard": self.leaderboard,
         }
 
     def get(self, request: Json) -> Json:
@@ -75,6 +93,9 @@ class CompetitionsService:
             "maxDailySubmissions": competition.daily_limit,
             "evaluationMetric": competition.metric,
             "isKernelsSubmissionsOnly": competition.code_only,
+            "submissionsDisabled": competition.disabled,
+            "teamCount": len(competition.others) + 1,
+            "userRank": self._rank(slug, competition) if competition.tells_rank else 0,
         }
         return without_defaults(fields)
 
@@ -107,7 +128,8 @@ class CompetitionsService:
         file = version.folder / "working" / Path(name).name
         if name != file.name or not file.is_file():
             raise Refused(400, f"Submission not allowed: The notebook has no output file {name!r}.")
-        return self._submit(slug, competition, file, request.get("submissionDescription", ""))
+        rerun = self.server.kernel_service.rerun(version, slug, competition.hidden) if competition.hidden else None
+        return self._submit(slug, competition, file, request.get("submissionDescription", ""), rerun)
 
     def submission(self, request: Json) -> Json:
         """PENDING, which is the default and left out, until it was asked for `scoring_polls` times.
@@ -136,24 +158,50 @@ class CompetitionsService:
         slug, competition = self._entered(request, "see your submissions")
         total, today = len(self._of(slug)), self._today(slug)
         left = max(0, competition.daily_limit - today)
-        return without_defaults({"numToday": today, "numTotal": total, "numAllowedNow": left})
+        by_total = competition.total_limit is not None and competition.total_limit - total < left
+        left = max(0, competition.total_limit - total) if by_total else left
+        if not total and competition.no_team_yet:
+            left = 0
+        return without_defaults(
+            {"numToday": today, "numTotal": total, "numAllowedNow": left, "limitedByTotal": by_total}
+        )
 
-    def _submit(self, slug: str, competition: Competition, file: Path, description: str) -> Json:
-        if datetime.now(UTC) > competition.deadline:
+    def leaderboard(self, request: Json) -> Json:
+        """A page of teams, best first; `LEADERS` a page, whatever was asked for."""
+        slug, competition = self._find(request)
+        teams = [(other, f"Team {place}") for place, other in enumerate(competition.others)]
+        own = [submission.score for submission in self._of(slug) if submission.score is not None]
+        teams = sorted([*teams, *([(max(own), TEAM)] if own else [])], key=lambda team: -team[0])
+        start = int(request.get("pageToken") or 0)
+        page = [{"teamName": name, "score": str(score)} for score, name in teams[start : start + LEADERS]]
+        token = str(start + LEADERS) if start + LEADERS < len(teams) else ""
+        return without_defaults({"submissions": page, "nextPageToken": token})
+
+    def _submit(self, slug: str, competition: Competition, file: Path, description: str, rerun: Any = None) -> Json:
+        if competition.disabled:
+            raise Refused(400, "Submission not allowed: This competition takes no submissions now.")
+        if datetime.now(UTC) > competition.deadline and not competition.takes_late:
             raise Refused(400, "Submission not allowed: The competition's deadline has passed.")
+        if competition.total_limit is not None and len(self._of(slug)) >= competition.total_limit:
+            raise Refused(400, "Submission not allowed: Your team has used all its Submissions.")
         if self._today(slug) >= competition.daily_limit:
             allowance = f"Your team has used its daily Submission allowance ({competition.daily_limit}) today"
             raise Refused(400, f"Submission not allowed: {allowance}, please try again tomorrow UTC.")
         ref = 50_000_001 + len(self.server.submissions)
-        submission = Submission(ref, slug, file, description, datetime.now(UTC))
-        try:
-            submission.score = float(competition.scorer(file))
-        except Exception as error:
-            submission.error = str(error) or type(error).__name__
+        submission = Submission(ref, slug, file, description, datetime.now(UTC), rerun=rerun)
+        if rerun is None:
+            _score(submission, competition)
         self.server.submissions.append(submission)
         return {"ref": ref, "message": f"Successfully submitted to {slug.replace('-', ' ').capitalize()}"}
 
     def _shown(self, submission: Submission) -> Json:
+        if submission.rerun is not None and not submission.rerun.active:
+            submission.file = submission.rerun.folder / "working" / submission.file.name
+            if submission.rerun.status == "COMPLETE":
+                _score(submission, self.server.competitions[submission.competition])
+            else:
+                submission.error = "Notebook Threw Exception"
+            submission.rerun = None
         fields = {
             "ref": submission.ref,
             "date": submission.date.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
@@ -161,17 +209,25 @@ class CompetitionsService:
             "fileName": submission.file.name,
             "totalBytes": submission.file.stat().st_size if submission.file.exists() else 0,
             "submittedBy": self.server.owner,
+            "teamName": TEAM,
             "url": f"https://www.kaggle.com/submissions/{submission.ref}/{submission.ref}.raw",
         }
-        if submission.polls - self.server.submission_lag > self.server.scoring_polls:
+        waited = submission.polls - self.server.submission_lag > self.server.scoring_polls
+        if waited and submission.rerun is None:
             scored = submission.score is not None
             fields["status"] = "COMPLETE" if scored else "ERROR"
-            fields["publicScore"] = str(round(submission.score, 5)) if scored else ""
+            hidden = self.server.competitions[submission.competition].hides_scores
+            fields["publicScore"] = str(round(submission.score, 5)) if scored and not hidden else ""
             fields["errorDescription"] = submission.error
         return without_defaults(fields)
 
     def _of(self, slug: str) -> list[Submission]:
         return [submission for submission in self.server.submissions if submission.competition == slug]
+
+    def _rank(self, slug: str, competition: Competition) -> int:
+        """The team's place by its best score; 0 before it has one."""
+        scores = [submission.score for submission in self._of(slug) if submission.score is not None]
+        return 1 + sum(other > max(scores) for other in competition.others) if scores else 0
 
     def _today(self, slug: str) -> int:
         today = datetime.now(UTC).date()
@@ -188,3 +244,10 @@ class CompetitionsService:
         if not competition.user_has_entered:
             raise Refused(403, RULES.format(purpose))
         return slug, competition
+
+
+def _score(submission: Submission, competition: Competition) -> None:
+    try:
+        submission.score = float(competition.scorer(submission.file))
+    except Exception as error:
+        submission.error = str(error) or type(error).__name__

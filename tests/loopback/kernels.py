@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from . import quotas
@@ -169,6 +170,18 @@ class KernelsService:
             raise Refused(404, f"Version {label} of {owner}/{slug} was not found.")
         return kernel, kernel.versions[int(number[1]) - 1]
 
+    def rerun(self, version: Version, competition: str, hidden: Path) -> Version:
+        """Run a version again as a code competition does: other data in its place, and a variable set."""
+        number = len(list(version.folder.parent.glob("rerun-*")))
+        folder = version.folder.parent / f"rerun-{number}" / "kaggle"
+        names = (f"competitions/{competition}", competition)
+        mounts = {name: hidden if name in names else target for name, target in version.sources.mounts.items()}
+        again = Version(version.number, version.metadata, version.text, folder, version.sources)
+        lay_out(folder, mounts)
+        (folder / "src" / "script.py").write_text(version.text, encoding="utf-8", newline="")
+        again.start(self._machine(folder.parent / "home", KAGGLE_IS_COMPETITION_RERUN="1"))
+        return again
+
     def _version(self, request: Json) -> Version:
         owner, slug = request.get("userName", ""), request.get("kernelSlug", "")
         return self.version(owner, slug, request.get("versionLabel"))[1]
@@ -202,11 +215,11 @@ class KernelsService:
             raise Refused(409, "The requested title is already in use by a notebook.")
         return slug
 
-    def _machine(self, home: Any) -> Machine:
+    def _machine(self, home: Any, **more: str) -> Machine:
         """The session's environment: of this process's own only PATH; the server's `env` comes last."""
         home.mkdir()
         env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "LANG": "C.UTF-8"}
-        env |= {"PYTHONUNBUFFERED": "1", "KAGGLE_KERNEL_RUN_TYPE": "Batch", **self.server.env}
+        env |= {"PYTHONUNBUFFERED": "1", "KAGGLE_KERNEL_RUN_TYPE": "Batch", **self.server.env, **more}
         return Machine(self.server.python, env, self.server.queue_seconds, self.server.record_bytes)
 
     def _metadata(self, kernel: Kernel, version: Version) -> Json:

@@ -118,3 +118,27 @@ def test_a_code_submission(server, api, push, ask):
         assert caught.value.response.status_code == 400
         assert said in message(caught)
     assert ask(submit(3).ref).public_score == "0.75"
+
+
+def test_the_leaderboard_and_a_rank_that_the_competition_tells(server, api, submit):
+    server.competitions["sea-ice"].others = (0.9, 0.8, 0.2)
+    assert [row.score for row in api.competition_leaderboard_view("sea-ice")] == ["0.9", "0.8"]
+    submit("0.5")
+    (page,) = [api.competition_leaderboard_view("sea-ice", page_token="2")]
+    assert [(row.team_name, row.score) for row in page] == [("The tester's team", "0.5"), ("Team 2", "0.2")]
+    (found,) = api.competition_submissions("sea-ice")
+    assert found.team_name == "The tester's team"
+
+
+def test_a_maximum_of_all_and_a_team_that_has_not_begun(server, api, submit):
+    server.competitions["sea-ice"].no_team_yet = True
+    limits = api.competition_get_submission_limits("sea-ice")
+    assert (limits.num_today, limits.num_total, limits.num_allowed_now) == (0, 0, 0)
+    server.competitions["sea-ice"].total_limit = 2
+    submit("0.1")
+    limits = api.competition_get_submission_limits("sea-ice")
+    assert (limits.num_allowed_now, limits.limited_by_total) == (1, True)
+    submit("0.2")
+    with pytest.raises(requests.HTTPError) as caught:
+        submit("0.3")
+    assert "used all its Submissions" in message(caught)

@@ -16,7 +16,9 @@ IMPORTED = {
     "pillow": "PIL",
     "pydantic": "pydantic",
     "pytorch-lightning": "pytorch_lightning",
+    "rasterio": "rasterio",
     "safetensors": "safetensors",
+    "shapely": "shapely",
     "timm": "timm",
 }
 """Distributions that what travels imports, and their modules."""

@@ -21,7 +21,8 @@ class LocalSession(SupervisedSession):
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / "kernel.py", self.folder / "src" / "script.py")
-        for name, target in filter(None, [(self.mount, self.data) if self.data else None, self.resumes]):
+        own = (self.mount, self.data) if self.data else None
+        for name, target in filter(None, [own, self.resumes, *self.others]):
             link = self.folder / "input" / name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(target.resolve(), target_is_directory=True)

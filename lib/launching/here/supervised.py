@@ -38,16 +38,23 @@ class SupervisedSession:
     owner = "local"
 
     def __init__(
-        self, folder: Path, data: Path | None = None, mount: str = "", resumes: tuple[str, Path] | None = None
+        self,
+        folder: Path,
+        data: Path | None = None,
+        mount: str = "",
+        resumes: tuple[str, Path] | None = None,
+        others: tuple[tuple[str, Path], ...] = (),
     ) -> None:
         """`data` appears in the session as `input/<mount>`, where Kaggle would mount it.
 
-        `resumes`: in the same way, a name below `input/` and the outputs that the session goes on from.
+        `resumes`: in the same way, a name below `input/` and the outputs that the session goes on from; `others`: what
+        else it reads.
         """
         self.folder = Path(folder)
         self.data = data
         self.mount = mount
         self.resumes = resumes
+        self.others = others
 
     def find(self, slug: str) -> KernelRef | None:
         return self._ref(slug) if (self.folder / STATE).is_file() else None

@@ -1,50 +1,55 @@
-"""Sends a submission through the official client, once, and waits for its score.
+"""Sends a file to a competition through the official client, once.
 
-Kaggle's create call may not be repeated: when its answer is lost, the list of submissions tells whether it was made,
-by the mark that each description carries.
+run, entry = send(run, path, content, "sea-ice")
+
+The upload goes on where it stopped; the submission is asked for once (`creating.py`).
 """
 
 from __future__ import annotations
 
-import time
+import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lib.errors import Failed, Refused
+from lib.folders import cache_folder
 from lib.launching import ledger
-from lib.launching.kaggle.client import asked, connect, session_of, translated
+from lib.launching.kaggle import creating, uploads
+from lib.launching.kaggle.client import asked, connect, owner
 from lib.launching.ledger import Submitted
-from lib.launching.polling import PATIENCE, POLL_SECONDS
 from lib.launching.runs import Run
-from lib.launching.session import LostConnection, Unreachable
 
 CREATE = "CreateSubmission"
-
-LOOKS = 3
-"""Looks into the list of submissions before one whose answer was lost counts as not listed."""
 
 SETTLED_SECONDS = 600
 """A submission that is not listed after so long was not made."""
 
 
 def send(
-    run: Run, path: Path, content: str, competition: str, message: str | None = None
+    run: Run,
+    path: Path,
+    content: str,
+    competition: str,
+    message: str | None = None,
+    admit: Callable[[Any], None] = lambda api: None,
 ) -> tuple[Run, dict[str, Any]]:
     """Upload a file and submit it, once; returns the run that sent it and the ledger's entry, with `ref`.
 
-    `content` is the SHA-256 of what was checked. A file that is in already and has no score yet is not sent again, it
-    can be waited for. Raises `Refused` when nothing was submitted, `Failed` when it is not known whether it was.
+    `content` is the SHA-256 of what was checked. `admit` is asked, with the signed-in client, before anything leaves;
+    it may raise `Refused`. A file that is in already and has no score yet is not sent again, it can be waited for.
+    Raises `Refused` when nothing was submitted, `Failed` when it is not known whether it was.
     """
     api = connect()
     with ledger.one_at_a_time():
         earlier = ledger.sent_before(content, competition)
-        if earlier and (known := _settle(api, *earlier)):
+        if earlier and (known := settle(api, *earlier)):
             return earlier[0], known
+        admit(api)
+        asked.discard(CREATE)
         entry = ledger.begin(run, path, content, competition)
         try:
-            submitted = _submit(api, entry, ledger.description(run, entry, message))
+            submitted = _submit(api, run, entry, ledger.description(run, entry, message))
         except BaseException as error:
             if isinstance(error, Refused) or CREATE not in asked:
                 ledger.cancelled(run, entry)
@@ -52,131 +57,65 @@ def send(
         return run, ledger.note(run, entry, submitted)
 
 
-def wait(
-    run: Run,
-    entry: dict[str, Any],
-    poll: float = POLL_SECONDS,
-    sleep: Callable[[float], None] = time.sleep,
-) -> dict[str, Any]:
-    """Ask until a submission is scored, and write the score down; `Failed` when the scorer refuses the file."""
-    api = connect()
-    unanswered = 0
-    while True:
-        current = Submitted(entry["ref"], "PENDING")
-        try:
-            current = _ask(api, entry["ref"])
-            unanswered = 0
-        except (LostConnection, Failed, Refused) as error:
-            unanswered += 1
-            if unanswered >= PATIENCE or not isinstance(error, LostConnection):
-                raise Failed(
-                    f"{error.reason}; submission {entry['ref']} was made and is being scored", _page(entry)
-                ) from None
-        if current.status == "COMPLETE":
-            return ledger.note(run, entry, current)
-        if current.status == "ERROR":
-            ledger.note(run, entry, current)
-            raise Failed(f"{entry['sent_to']} could not score submission {entry['ref']}: {current.message}")
-        sleep(poll)
+def must_be_new(run: Run, entry: dict[str, Any]) -> None:
+    """Raise `Refused` for a file that was sent before, and has its outcome."""
+    if entry["status"] not in ("COMPLETE", "ERROR"):
+        return
+    score = entry.get("public_score")
+    outcome = "it could not be scored" if entry["status"] == "ERROR" else "its score is hidden"
+    outcome = outcome if score is None else f"it scored {score}"
+    raise Refused(
+        f"{entry['file']} was sent to {entry['sent_to']} from run {run.id} at {entry['sent']} ({outcome}), and "
+        "would cost a second submission",
+        creating.page(entry["sent_to"]),
+    )
 
 
-def _settle(api: Any, run: Run, entry: dict[str, Any]) -> dict[str, Any] | None:
+def settle(api: Any, run: Run, entry: dict[str, Any]) -> dict[str, Any] | None:
     """What became of a file that was sent before: its entry when it waits for a score, None when it was never made."""
-    if entry["status"] in ("COMPLETE", "ERROR"):
-        score = entry["public_score"]
-        outcome = f"it scored {score}" if score is not None else "it could not be scored"
-        raise Refused(
-            f"{entry['file']} was sent to {entry['sent_to']} from run {run.id} at {entry['sent']} ({outcome}), and "
-            "would cost a second submission",
-            _page(entry),
-        )
+    must_be_new(run, entry)
+    if entry["status"] == ledger.UPLOADING:  # whoever was at it is gone: the lock is ours
+        ledger.cancelled(run, entry)
+        return None
     if "ref" in entry:
         return entry
-    found = _listed(api, entry)
+    found = creating.listed(api, entry["sent_to"], ledger.mark(entry))
     if found is not None:
         return ledger.note(run, entry, found)
     if ledger.age(entry) < SETTLED_SECONDS:
         raise Failed(
             f"{entry['file']} was sent to {entry['sent_to']} at {entry['sent']}, the answer was lost, and it is not "
             "listed yet: it may still arrive",
-            f"send again in {SETTLED_SECONDS // 60} minutes (it is looked for first), or look: {_page(entry)}",
+            f"send again in {SETTLED_SECONDS // 60} minutes (it is looked for first), or look: "
+            f"{creating.page(entry['sent_to'])}",
         )
     ledger.cancelled(run, entry)
     return None
 
 
-def _submit(api: Any, entry: dict[str, Any], description: str) -> Submitted:
-    asked.discard(CREATE)
+def _submit(api: Any, run: Run, entry: dict[str, Any], description: str) -> Submitted:
+    from kagglesdk.competitions.types.competition_api_service import ApiCreateSubmissionRequest
+
+    slug, copy = entry["sent_to"], Path(entry["copy"])
+    memory = _memory(owner(api), entry)
     try:
-        with translated(f"submitting to {entry['sent_to']}"):
-            answer = api.competition_submit(entry["copy"], description, entry["sent_to"], quiet=True)
-        lost = f"Kaggle's answer holds no submission: {answer.message or 'the upload failed'}"
-    except Unreachable as error:
-        raise Refused(f"{error.reason}; nothing was submitted", error.hint) from None
-    except LostConnection as error:
-        answer, lost = None, error.reason
+        token = uploads.upload(copy, copy.name, memory, start=uploads.for_submission(slug))
     except Failed as error:
-        raise Refused(error.reason, f"see https://www.kaggle.com/competitions/{entry['sent_to']}") from None
-    if answer and answer.ref:
-        return Submitted(answer.ref, "PENDING", message=answer.message or "")
-    if CREATE not in asked:
-        raise Refused(f"{lost}; nothing was submitted", "send again")
-    found = _listed(api, entry, LOOKS)
-    if found is None:
-        raise Failed(
-            f"{lost}: the submission may or may not have been made",
-            f"send again in a few minutes (it is looked for first), or look: {_page(entry)}",
-        )
-    return found
-
-
-def _listed(api: Any, entry: dict[str, Any], looks: int = 1) -> Submitted | None:
-    """The submission whose description carries the file's mark; None when it is not among the newest."""
-    from kagglesdk.competitions.types.competition_api_service import ApiListSubmissionsRequest
-
-    request = ApiListSubmissionsRequest()
-    request.competition_name = entry["sent_to"]
-    for look in range(looks):
-        if look:
-            time.sleep(POLL_SECONDS)
-        with suppress(LostConnection):
-            with translated("listing your submissions"), session_of(api) as client:
-                answer = client.competitions.competition_api_client.list_submissions(request)
-            for submission in answer.submissions or []:
-                if ledger.mark(entry["sha256"]) in (submission.description or ""):
-                    return Submitted(submission.ref, "PENDING")
-    return None
-
-
-def _ask(api: Any, ref: int) -> Submitted:
-    """The submission as the server has it; right after it was made a 404 means pending."""
-    import requests
-    from kagglesdk.competitions.types.competition_api_service import ApiGetSubmissionRequest
-
-    request = ApiGetSubmissionRequest()
-    request.ref = ref
-    try:
-        with translated(f"asking for submission {ref}"), session_of(api) as client:
-            try:
-                answer = client.competitions.competition_api_client.get_submission(request)
-            except requests.HTTPError as error:
-                if error.response is not None and error.response.status_code == 404:
-                    return Submitted(ref, "PENDING")
-                raise
-    except KeyError:
-        return Submitted(ref, "PENDING")
-    return Submitted(
-        ref, getattr(answer.status, "name", "PENDING"), _number(answer.public_score), answer.error_description or ""
+        raise Refused(f"{error.reason}; nothing was submitted", error.hint or "send again") from None
+    memory.unlink(missing_ok=True)  # a token is for one submission
+    request = ApiCreateSubmissionRequest()
+    request.competition_name, request.blob_file_tokens, request.submission_description = slug, token, description
+    ledger.asking(run, entry)
+    return creating.create(
+        api,
+        slug,
+        ledger.mark(entry),
+        CREATE,
+        lambda client: client.competitions.competition_api_client.create_submission(request),
     )
 
 
-def _number(text: str | None) -> float | None:
-    """A score, which Kaggle sends as text; None when it is hidden."""
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
-
-
-def _page(entry: dict[str, Any]) -> str:
-    return f"https://www.kaggle.com/competitions/{entry['sent_to']}/submissions"
+def _memory(user: str, entry: dict[str, Any]) -> Path:
+    """Where a file's begun upload is kept, for this user, competition, name and content."""
+    key = "\0".join((user, "submission", entry["sent_to"], Path(entry["copy"]).name, entry["sha256"]))
+    return cache_folder() / "uploads" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"

@@ -1,6 +1,7 @@
 """Sends a file to Kaggle's storage and goes on where it stopped: after a lost connection, and in the next launch.
 
 token = upload(path, "encoder.safetensors", memory=cache / "uploads" / "1a2b.json")    # what a data set is made of
+token = upload(path, "submission.csv", memory, start=for_submission("sea-ice"))
 
 The storage speaks Google's resumable protocol: a PUT of nothing with `Content-Range: bytes */SIZE` is answered with 308
 and the bytes that are there. https://cloud.google.com/storage/docs/performing-resumable-uploads
@@ -33,10 +34,13 @@ TRIES = 6
 
 Sleep = Callable[[float], None]
 
+Start = Callable[[Any, Path, str], Any]
+"""Asks the server, through a `KaggleClient`, where a file is to go as `name`: the answer's token and create_url."""
+
 
 @dataclass(frozen=True)
 class Begun:
-    """An upload that the server knows: what a data set calls it by, the address that takes the bytes, when it began."""
+    """An upload that the server knows: what it is called by there, the address that takes the bytes, when it began."""
 
     token: str
     url: str
@@ -47,7 +51,33 @@ class Expired(LostConnection):
     """The server has forgotten the upload."""
 
 
-def upload(path: Path, name: str, memory: Path, sleep: Sleep = time.sleep) -> str:
+def for_data_set(client: Any, path: Path, name: str) -> Any:
+    """A place for a file of a data set."""
+    from kagglesdk.blobs.types.blob_api_service import ApiBlobType, ApiStartBlobUploadRequest
+
+    status = path.stat()
+    request = ApiStartBlobUploadRequest()
+    request.type, request.name = ApiBlobType.DATASET, name
+    request.content_length, request.last_modified_epoch_seconds = status.st_size, int(status.st_mtime)
+    return client.blobs.blob_api_client.start_blob_upload(request)
+
+
+def for_submission(competition: str) -> Start:
+    """A place for a file that is to be submitted to a competition."""
+
+    def start(client: Any, path: Path, name: str) -> Any:
+        from kagglesdk.competitions.types.competition_api_service import ApiStartSubmissionUploadRequest
+
+        status = path.stat()
+        request = ApiStartSubmissionUploadRequest()
+        request.competition_name, request.file_name = competition, name
+        request.content_length, request.last_modified_epoch_seconds = status.st_size, int(status.st_mtime)
+        return client.competitions.competition_api_client.start_submission_upload(request)
+
+    return start
+
+
+def upload(path: Path, name: str, memory: Path, sleep: Sleep = time.sleep, start: Start = for_data_set) -> str:
     """Send a file as `name`; returns its token. `memory` holds the begun upload until the caller removes it.
 
     `Failed` when the server refuses it or too many connections are lost; what arrived is not sent again next time.
@@ -59,7 +89,7 @@ def upload(path: Path, name: str, memory: Path, sleep: Sleep = time.sleep) -> st
         while tries <= TRIES:
             try:
                 if begun is None:
-                    begun, is_fresh = _begin(path, name, memory), True
+                    begun, is_fresh = _begin(path, name, memory, start), True
                 arrived = 0 if is_fresh else _arrived(begun.url, size)
                 is_fresh = False
                 if arrived < size or not size:
@@ -91,16 +121,10 @@ def _recall(memory: Path) -> Begun | None:
     return begun if is_young else None
 
 
-def _begin(path: Path, name: str, memory: Path) -> Begun:
+def _begin(path: Path, name: str, memory: Path, start: Start) -> Begun:
     """Ask the server for an address, and write it down before the first byte leaves."""
-    from kagglesdk.blobs.types.blob_api_service import ApiBlobType, ApiStartBlobUploadRequest
-
-    status = path.stat()
-    request = ApiStartBlobUploadRequest()
-    request.type, request.name = ApiBlobType.DATASET, name
-    request.content_length, request.last_modified_epoch_seconds = status.st_size, int(status.st_mtime)
     with translated(f"the upload of {name}"), session_of(connect()) as client:
-        answer = client.blobs.blob_api_client.start_blob_upload(request)
+        answer = start(client, path, name)
     if not answer.token or not answer.create_url:
         raise Failed(f"the upload of {name}: Kaggle's answer names no place for it")
     begun = Begun(answer.token, answer.create_url, time.time())

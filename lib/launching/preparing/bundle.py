@@ -20,6 +20,8 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from lib.errors import Refused
 from lib.folders import PROJECT
@@ -56,21 +58,28 @@ class Bundle:
 
 
 def pack(
-    kernel: str, competition: Path, recipe: Recipe, gpu: str, limit: int | None = None, most: int = LIMIT
+    kernel: str,
+    competition: Path,
+    recipe: Recipe,
+    gpu: str,
+    limit: int | None = None,
+    most: int = LIMIT,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Bundle:
-    """Make the bundle of a run whose first session ends after `limit` seconds.
+    """Make the bundle of a run whose first session ends after `limit` seconds; `more`: what else plan.json says.
 
     Raises `Refused` when it would be larger than `most` bytes, with the names of its largest files, and when
     `.kernelignore` leaves out what the kernel imports.
     """
     ignored = ignore.load(PROJECT)
     ships, stays = ignored.split(_tree(PROJECT / "lib", "lib"))
+    plan = {"kernel": kernel, "gpu": gpu, **more}
     contents = {
         **ships,
         f"kernels/{kernel}": (PROJECT / "kernels" / kernel).read_bytes(),
         "competition.toml": competition.read_bytes(),
         "recipe.json": recipe.model_dump_json(indent=2).encode(),
-        "plan.json": json.dumps({"kernel": kernel, "gpu": gpu}, indent=2).encode(),
+        "plan.json": json.dumps(plan, indent=2).encode(),
         **_installed(SMP, "site"),
     }
     ignore.check_imports(f"kernels/{kernel}", contents, stays, ignored)
@@ -167,7 +176,7 @@ def _source(
     """The head for people, the code that unpacks, the payload."""
     listing = "\n".join(f"    {size:>8,}  {name}" for name, size in files if not name.startswith("site/"))
     carried = sum(1 for name, _ in files if name.startswith("site/"))
-    about = f'''"""A training run in one file, made by Swath's launch.py.
+    about = f'''"""A run in one file, made by Swath's launch.py.
 
 It unpacks itself outside the working folder, checks the payload's SHA-256 and starts kernels/{kernel}.
 To look inside without running anything:

@@ -62,8 +62,18 @@ def check_network(recipe: Recipe, place: Place) -> None:
         )
 
 
-def check_data(competition: Competition, source: Path, place: Place, data: Path | None) -> Path | None:
-    """The data root of a run that brings its own, every image and mask paired; None when there is nothing to bring."""
+def check_data(
+    competition: Competition, source: Path, place: Place, data: Path | None, is_prediction: bool = False
+) -> Path | None:
+    """The data root of a run that brings its own, every image and mask paired; None when there is nothing to bring.
+
+    A prediction needs the test images alone.
+    """
+    if is_prediction and competition.data.test is None:
+        raise UsageError(
+            f"{competition.name} names no test images, so there is nothing to predict",
+            'add [data.test] images = "…" to its file',
+        )
     if place == "kaggle":
         if data is not None:
             raise UsageError(
@@ -91,6 +101,9 @@ def check_data(competition: Competition, source: Path, place: Place, data: Path 
         raise UsageError(
             f"{competition.name} needs its data{where}", f"python launch.py -c {spelled(source)} --data DIR"
         )
+    if is_prediction:
+        find_pairs(competition.data.test, data, masks=False)
+        return data
     pairs = find_pairs(competition.data.train, data)
     if place == "colab":
         from lib.launching.colab.data import check_size

@@ -53,7 +53,9 @@ def main() -> None:
         "SWATH_LIMIT": str(SESSION["limit"] or ""),
         "SWATH_RESUMES": SESSION["resumes"] or "",
         "SWATH_WEIGHTS": WEIGHTS,
-        "PYTHONPATH": os.pathsep.join([str(payload), str(payload / "site")]),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(payload), str(payload / "site"), os.environ.get("PYTHONPATH")])
+        ),
         "PYTHONUNBUFFERED": "1",
     }
     os.chdir(root / "working")

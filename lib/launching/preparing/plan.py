@@ -10,19 +10,22 @@ import functools
 import json
 import os
 import secrets
+import shlex
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lib import files
 from lib.competitions import Competition, parse
+from lib.competitions.layout import without_layout
 from lib.competitions.loader import find as find_competition
 from lib.errors import UsageError
 from lib.folders import PROJECT, runs_folder
 from lib.launching.kaggle import credentials
+from lib.launching.preparing import members
 from lib.launching.preparing.accelerators import Accelerator, accelerator
 from lib.launching.preparing.bundle import LIMIT, UTMOST, Bundle, pack, shortened
 from lib.launching.preparing.feasible import (
@@ -34,8 +37,12 @@ from lib.launching.preparing.feasible import (
     check_timeout,
     session_limit,
 )
+from lib.launching.preparing.members import Member
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
+
+PREDICT = "predict"
+"""The kernel that takes the weights of earlier runs."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class Request:
     timeout: str | None = None
     force: bool = False
     sessions: int = 1
+    runs: tuple[str, ...] = ()
+    """Whose weights predict."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class Plan:
     """Seconds that the week's hours leave to a session, where that is less than the place gives and none were asked."""
     weights: Mapping[str, str] | None = None
     """The private data set that brings the weights, when one does: dataset, file, sha256."""
+    members: tuple[Member, ...] = ()
+    """The runs whose weights predict, when this is a prediction."""
 
     @property
     def told(self) -> int | None:
@@ -112,10 +123,15 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     kernels = sorted(path.stem for path in (PROJECT / "kernels").glob("*.py"))
     if request.kernel not in kernels:
         raise UsageError(f"--kernel {request.kernel}: there is no such kernel", closest(request.kernel, kernels))
+    predicting = _members(request, place)
     usual = "deepglobe" if place == "kaggle" else "sample"
+    usual = shlex.split(predicting[0].run.competition_word)[0] if predicting else usual
     competition_file = find_competition(usual if request.competition is None else request.competition)
     competition = parse(competition_file)
-    recipe, origins = resolve(_layers(competition, competition_file, place, request, environment))
+    if competition.data.train is None and not predicting:
+        raise without_layout(competition.name)
+    members.must_fit(predicting, competition)
+    recipe, origins = resolve(_layers(competition, competition_file, place, request, environment, predicting))
     check_network(recipe, place)
     recipe = at_home(recipe, place)
     if place == "local" and request.internet is not None:
@@ -124,10 +140,13 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         raise UsageError("--no-internet is for Kaggle", "a Colab machine is always on the internet")
     internet = place == "colab" or (recipe.needs_hub if request.internet is None else request.internet)
     on_gpus = place != "local" and card.is_gpu and recipe.train.device != "cpu"
-    recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
+    if not predicting:
+        recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     timeout = check_timeout(request.timeout, place)
     most = UTMOST if request.force else LIMIT
-    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, session_limit(timeout, place), most)
+    limit, more = session_limit(timeout, place), members.document(predicting)
+    bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most, more)
+    data = request.data or (predicting[0].run.data if predicting and place == "local" else None)
     return Plan(
         competition=competition,
         competition_file=competition_file,
@@ -136,13 +155,14 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         accelerator=card,
         recipe=recipe,
         origins=origins,
-        data=check_data(competition, competition_file, place, request.data),
+        data=check_data(competition, competition_file, place, data, is_prediction=bool(predicting)),
         internet=internet,
         timeout=timeout,
         bundle=bundle,
         sessions=request.sessions,
         run_id=new_id(competition.name),
-        metadata=_metadata(request.kernel, competition, card, internet, place),
+        metadata=_metadata(request.kernel, competition, card, internet, place, predicting),
+        members=predicting,
     )
 
 
@@ -195,6 +215,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "weights": dict(plan.weights) if plan.weights else None,
         "recipe": plan.recipe.model_dump(),
         "git": git_state(),
+        **members.document(plan.members),
     }
 
 
@@ -214,9 +235,28 @@ def git_state() -> dict[str, Any] | None:
         return None
 
 
-def _layers(competition: Competition, source: Path, place: Place, request: Request, environment: Mapping[str, str]):
-    layers = [(f"{files.shown(source)} [recipe]", competition.recipe)]
-    if place == "local":
+def _members(request: Request, place: Place) -> tuple[Member, ...]:
+    """The runs whose weights predict; none for any other kernel."""
+    if request.kernel != PREDICT:
+        if request.runs:
+            raise UsageError("--run names whose weights predict", f"python launch.py --kernel {PREDICT} --run RUN")
+        return ()
+    if place == "colab" or request.sessions > 1:
+        what = "Colab" if place == "colab" else "--chain"
+        raise UsageError(f"{what} is for training", "a prediction takes one session, on Kaggle or here")
+    return members.chosen(request.runs)
+
+
+def _layers(
+    competition: Competition,
+    source: Path,
+    place: Place,
+    request: Request,
+    environment: Mapping[str, str],
+    predicting: Sequence[Member],
+):
+    layers = [members.layer(predicting)] if predicting else [(f"{files.shown(source)} [recipe]", competition.recipe)]
+    if place == "local" and not predicting:
         layers.append((f"{files.shown(source)} [laptop]", competition.laptop))
     if request.recipe:
         layers.append((files.shown(request.recipe), read_toml(request.recipe)))
@@ -225,7 +265,14 @@ def _layers(competition: Competition, source: Path, place: Place, request: Reque
     return layers
 
 
-def _metadata(kernel: str, competition: Competition, card: Accelerator, internet: bool, place: Place) -> dict[str, Any]:
+def _metadata(
+    kernel: str,
+    competition: Competition,
+    card: Accelerator,
+    internet: bool,
+    place: Place,
+    predicting: Sequence[Member] = (),
+) -> dict[str, Any]:
     """kernel-metadata/<kernel>.json, with what this run decides written over it."""
     base = json.loads((PROJECT / "kernel-metadata" / f"{kernel}.json").read_text())
     sources = competition.kaggle
@@ -235,4 +282,5 @@ def _metadata(kernel: str, competition: Competition, card: Accelerator, internet
         **({"machine_shape": card.machine_shape} if card.machine_shape and place == "kaggle" else {}),
         "dataset_sources": [*base["dataset_sources"], *sources.datasets],
         "competition_sources": [*base["competition_sources"], *([sources.competition] if sources.competition else [])],
+        "kernel_sources": [*base["kernel_sources"], *(member.kernel for member in predicting if member.kernel)],
     }

@@ -65,9 +65,9 @@ def card(plan: Plan, checks: Iterable[Check], owner: str | None = None) -> list[
         ),
         row("time limit", _limit(plan.limit, plan.timeout, plan.sessions)),
         row("model", _model(plan)),
-        *([row("uploads", weights.upload_line(plan))] if weights.travelling(plan) else []),
+        *([row("uploads", weights.upload_line(plan))] if weights.upload_of(plan) else []),
         *_data(plan),
-        row("training", _training(plan)),
+        row(*(("predicts", _members(plan)) if plan.members else ("training", _training(plan)))),
         row("recipe", _recipe(plan)),
         row(
             "bundle",
@@ -95,7 +95,8 @@ def show_next(kernel: str, demand: Demand, checks: Iterable[Check]) -> None:
 def show_start(plan: Plan) -> None:
     """What is about to happen on this machine, in a line."""
     talk(
-        f"{plan.competition.name}: {plan.recipe.model.architecture} on {plan.recipe.model.encoder}, {_training(plan)}; "
+        f"{plan.competition.name}: {plan.recipe.model.architecture} on {plan.recipe.model.encoder}, "
+        f"{_members(plan) if plan.members else _training(plan)}; "
         f"bundle of {len(plan.bundle.files)} files, {len(plan.bundle.source):,} bytes"
     )
 
@@ -140,6 +141,12 @@ def _data(plan: Plan) -> list[str]:
 def _training(plan: Plan) -> str:
     train, data = plan.recipe.train, plan.recipe.data
     return f"{train.epochs} epochs, batch {train.batch}, crops of {data.crop} at scale {data.scale:g}"
+
+
+def _members(plan: Plan) -> str:
+    """Whose weights predict, and how."""
+    runs = some((member.run.id for member in plan.members), WIDTH - 30)
+    return f"the test images with the weights of {runs}, tta {plan.recipe.infer.tta}"
 
 
 def _recipe(plan: Plan) -> str:

@@ -61,7 +61,8 @@ def clear(plan: Plan, force: bool = False, wait_slot: bool = False, shows: bool 
         rehearse_model(plan)
         return plan
     credentials.needed()
-    rehearse_model(plan)
+    if not plan.members:  # a checkpoint's model was built before
+        rehearse_model(plan)
 
     def show(demand: Demand, checks: tuple[Check, ...], owner: str) -> None:
         if shows:

@@ -24,6 +24,7 @@ QUOTA, SLOTS = "quota", "slots"
 
 NOT_ASKED = "not asked: a dry run stays off the network"
 NOT_ANSWERED = "not answered"
+FORCE = "or push all the same: --force"
 NO_HOURS = "wait for the weekly reset, or run without a GPU: --gpu none --on kaggle"
 
 
@@ -54,7 +55,7 @@ def refusal(checks: tuple[Check, ...]) -> Refused:
     """The error of all checks that failed; `NoSlot` when only a slot is missing."""
     failed = [check for check in checks if check.failed]
     kind = NoSlot if [check.name for check in failed] == [SLOTS] else Refused
-    fixes = [*(check.fix for check in failed if check.fix), "or push all the same: --force"]
+    fixes = [*(check.fix for check in failed if check.fix), FORCE]
     return kind("\n       ".join(check.why for check in failed), "; ".join(fixes))
 
 

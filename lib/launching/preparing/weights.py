@@ -20,6 +20,7 @@ from lib.errors import Refused
 from lib.folders import cache_folder
 from lib.launching.kaggle import credentials
 from lib.launching.kaggle.dataset_content import Content, slug
+from lib.launching.preparing import members
 from lib.launching.preparing.bundle import with_weights
 from lib.launching.preparing.plan import Plan
 from lib.launching.preparing.rehearsal import in_models
@@ -52,7 +53,7 @@ CHECKPOINT = "checkpoint.safetensors"
 def travelling(plan: Plan) -> Travelling | None:
     """The weights that the plan's session cannot get by itself; None when there are none."""
     recipe = plan.recipe
-    if plan.place != "kaggle":
+    if plan.place != "kaggle" or plan.members:
         return None
     if recipe.needs_hub and not plan.internet:
         return Travelling(ENCODER, _kept(plan), recipe.model.encoder)
@@ -66,6 +67,8 @@ def attach(plan: Plan) -> Plan:
 
     Raises `Refused` when they cannot be had here or there; nothing was pushed.
     """
+    if plan.members:
+        return members.attach(plan)
     weights = travelling(plan)
     if weights is None:
         return plan
@@ -79,8 +82,10 @@ def attach(plan: Plan) -> Plan:
 
 def foresee(plan: Plan) -> Plan:
     """The plan as `attach` will make it, without the network, where the weights and the account's name are known."""
-    weights = travelling(plan)
     found = credentials.source()
+    if plan.members:
+        return members.foresee(plan, found.owner if found else None)
+    weights = travelling(plan)
     if weights is None or not weights.path.is_file() or found is None or found.owner is None:
         return plan
     return _with(plan, weights, f"{found.owner}/{_slug(weights)}")
@@ -88,6 +93,10 @@ def foresee(plan: Plan) -> Plan:
 
 def upload_of(plan: Plan) -> dict[str, Any] | None:
     """What would go up with the plan: what, dataset, bytes (None while they are not here); None for nothing."""
+    if paths := members.travelling(plan.members) if plan.place == "kaggle" else {}:
+        names = f"the weights of {', '.join(path.parents[2].name for path in paths.values())}"
+        size = sum(path.stat().st_size for path in paths.values())
+        return {"what": names, "dataset": members.dataset(plan), "bytes": size}
     weights = travelling(plan)
     if weights is None:
         return None

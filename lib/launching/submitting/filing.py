@@ -19,6 +19,7 @@ def encode(
     competition: options.Name = None,
     data: options.Data = None,
     sample: options.Sample = None,
+    size: options.Size = None,
     as_json: options.Json = False,
 ) -> None:
     """Make the competition's file from a folder of masks."""
@@ -28,9 +29,13 @@ def encode(
     from lib.submissions.job import layout_for
 
     described, word, _ = competition_named(competition)
-    layout = layout_for(described, data, sample, masks=masks)
-    write(masks_in(masks, described), described, layout, out)
-    document = {"file": str(out), "rows": len(layout.rows), "images": list(layout.images)}
+    brought = masks_in(masks, described)
+    layout = layout_for(described, data, sample, masks=brought, size=size)
+    write(brought, described, layout, out, brought.place)
+    notes = [*layout.notes, *brought.notes]
+    for note in notes:
+        talk(f"note: {note}")
+    document = {"file": str(out), "rows": len(layout.rows), "images": list(layout.images), "notes": notes}
     say(document, as_json, [f"{out}: {len(layout.rows)} rows for {len(layout.images)} images"])
     next_step(f"python submit.py check {typed(out)} -c {word} --masks {typed(masks)}")
 
@@ -42,17 +47,23 @@ def decode(
     competition: options.Name = None,
     data: options.Data = None,
     sample: options.Sample = None,
+    size: options.Size = None,
     as_json: options.Json = False,
 ) -> None:
-    """Bring a file's masks back, as index PNGs."""
+    """Bring a file's masks back: index pictures; a folder for each class where they overlap; instance numbers."""
     from lib.files import typed
     from lib.rasters import mask_folder
     from lib.submissions import read
+    from lib.submissions.container import place_in
     from lib.submissions.job import layout_for
 
     described, word, run = competition_named(competition)
-    layout = layout_for(described, data, sample, run)
-    mask_folder.write(out, described, layout.images, read(file, described, layout), {"file": str(file)})
+    layout = layout_for(described, data, sample, run, file=file, size=size)
+    masks, about = read(file, described, layout), {"file": str(file)}
+    with place_in(file, described, layout) as place:
+        mask_folder.write(out, described, layout.images, masks, about, layout.sizes, place)
+    for note in layout.notes:
+        talk(f"note: {note}")
     say({"folder": str(out), "images": list(layout.images)}, as_json, [f"{out}: {len(layout.images)} masks"])
     next_step(f"python submit.py encode {typed(out)} -c {word} --out FILE")
 
@@ -64,19 +75,23 @@ def check(
     data: options.Data = None,
     sample: options.Sample = None,
     masks: options.Masks = None,
+    size: options.Size = None,
     as_json: options.Json = False,
 ) -> None:
-    """Say what a competition would refuse in a file, anyone's file."""
+    """Say what a competition would refuse in a file, anyone's file, and what it would cost."""
     from lib.rasters import masks_in
-    from lib.submissions import check as check_file
-    from lib.submissions import report
+    from lib.submissions import findings, inspect, report
     from lib.submissions.job import layout_for
 
     described, word, run = competition_named(competition)
-    layout = layout_for(described, data, sample, run, masks)
-    problems = check_file(file, described, layout, masks_in(masks, described) if masks else None)
-    say({"file": str(file), "problems": problems}, as_json, report.check_lines(file, layout, problems))
-    if problems:
+    brought = masks_in(masks, described) if masks else None
+    layout = layout_for(described, data, sample, run, brought, file, size)
+    found = inspect(file, described, layout, brought)
+    document = {"file": str(file), "notes": list(layout.notes)} | findings.document(found)
+    for note in layout.notes:
+        talk(f"note: {note}")
+    say(document, as_json, report.check_lines(file, layout, found))
+    if document["problems"]:
         next_step(f"make it again from its masks: python submit.py encode MASKS -c {word} --out FILE")
         raise Exit(Failed.exit_code)
     next_step(report.after_check(described, word, file))

@@ -1,0 +1,256 @@
+"""Predicts a competition's test images inside a session and writes its submission file.
+
+It is started by the bundle that `launch.py` makes, with the weights of runs that were trained before:
+
+    python launch.py --kernel predict                                    the newest run's, here
+    python launch.py --kernel predict --run 3c65 -c my.toml --gpu t4x2   on Kaggle, an image at a time on each GPU
+    python submit.py send --code --run 3c65                              for a competition that runs the kernel itself
+
+What it leaves in the working folder: submission.csv (or .zip), decoded again and checked, summary.json, manifest.json.
+An image that fails does not lose the others: it is named at the end, which is then a failure, and what was predicted
+is left in predictions/.
+
+While Kaggle scores a code competition it runs this with KAGGLE_IS_COMPETITION_RERUN set, on images that nobody has seen
+and that stand in the visible ones' place. A failure would cost the submission there, so an image that fails, or that
+the session's limit leaves no time for, gets an empty mask.
+"""
+
+import copy
+import os
+import sys
+import tempfile
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+warnings.filterwarnings("ignore", module="timm|segmentation_models_pytorch|torch")
+
+import numpy as np
+import torch
+
+from lib import files, progress
+from lib.competitions import Pair
+from lib.data.roots import find_root
+from lib.errors import DataError, Failed, SwathError, UsageError, first, guarded
+from lib.folders import Folders
+from lib.inference import ensemble
+from lib.inference.decision import Decision
+from lib.inference.ensemble import Ensemble, Weighted
+from lib.inference.output import MaskOutput
+from lib.inference.predictor import Member, Predictor
+from lib.inference.source import prepare
+from lib.models.found import checkpoints
+from lib.rasters import header_size, masks_in
+from lib.submissions import Layout, check, container, expected
+from lib.submissions.job import Job, find_job
+from lib.submissions.truth import score_document, score_file
+from lib.training import devices
+from lib.training.limit import Limit
+
+RERUN = "KAGGLE_IS_COMPETITION_RERUN"
+
+THREADS = 2
+"""A GPU's: one image is read or restored while the other is in the network."""
+
+WRITING = 0.1
+"""Seconds an image that encoding, decoding again and checking the file may take at the end."""
+
+SAID = 10.0
+"""Seconds between two progress lines."""
+
+
+@dataclass
+class Done:
+    """What became of the images so far."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    """Those that the session's limit left no time for."""
+
+
+@guarded
+def main() -> None:
+    limit = Limit.here()
+    limit.listen()
+    folders = Folders.here()
+    limit.guard(folders.working)
+    is_rerun = bool(os.environ.get(RERUN))
+    competition, recipe, plan = folders.competition(), folders.recipe(), folders.plan()
+    print(*devices.describe(), sep="\n", flush=True)
+    if is_rerun:
+        print(f"{RERUN} is set: these images are scored, and no failure of one may lose the others", flush=True)
+    device = devices.choose(recipe.train, gpu_asked=plan["gpu"] != "none")
+
+    # Weights: every run's, known by their content; they decide on everything but how to predict.
+    named = plan.get("members", ())
+    if not named:
+        raise UsageError("no weights were named", "python launch.py --kernel predict --run RUN")
+    paths = zip(checkpoints(folders.inputs, named), named, strict=True)
+    loaded = ensemble.load([Weighted(path, member["weight"]) for path, member in paths], competition)
+    own = [replace(each, recipe=each.recipe.model_copy(update={"infer": recipe.infer})) for each in loaded.checkpoints]
+    loaded = replace(loaded, checkpoints=tuple(own))
+    plain = Decision.plain(len(competition.classes), competition.multilabel)
+    decision = Decision.of(competition, plan["thresholds"]) if plan.get("thresholds") else plain
+
+    # Data: the test images, in the rerun the hidden ones; their ids and order come from the sample submission there.
+    root = find_root(competition, folders, competition.data.test).resolve()
+    job = find_job(competition, root)
+    if job.which != "test":
+        raise DataError(f"{root} holds no test images of {competition.name}")
+    print(f"data: {root}: {len(job.images)} test images", flush=True)
+    layout = layout_of(job, is_rerun)
+    if limit.left is not None:
+        print(f"limit: the session ends in {limit.left:.0f} s, and predicting in time for the file", flush=True)
+
+    temp = folders.root / "temp"
+    done, folder = Done(), Path(tempfile.mkdtemp(prefix="swath-", dir=temp if os.access(temp, os.W_OK) else None))
+    began = time.time()
+    cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if device == "cuda" else ["cpu"]
+    outputs = [MaskOutput(predictor_on(card, loaded), competition, folder, decision) for card in cards]
+    try:
+        predict_all(job.images, outputs * (THREADS if device == "cuda" else 1), limit, done)
+        finish(folders, job, layout, folder, done, is_rerun, began, plan)
+    finally:
+        files.write_manifest(folders.working)
+
+
+def layout_of(job: Job, is_rerun: bool) -> Layout:
+    """What the file must hold. In the rerun, sample and images that do not belong together are no reason to stop."""
+    try:
+        return job.layout()
+    except SwathError as error:
+        if not is_rerun:
+            raise
+        print(f"warning: {error.reason}", file=sys.stderr, flush=True)
+    sizes: dict[str, tuple[int, int] | None] = {}
+    for pair in job.images:
+        sizes[pair.id] = job.competition.submission.size
+        with suppress(SwathError):
+            sizes[pair.id] = sizes[pair.id] or header_size(pair.image)
+    if job.sample is None:
+        return expected(job.competition, sizes)
+    layout = expected(job.competition, None, job.sample)
+    return Layout(layout.rows, {image: sizes.get(image, layout.sizes[image]) for image in layout.sizes})
+
+
+def predictor_on(card: str, loaded: Ensemble) -> Predictor:
+    """The ensemble with its models on a card of its own."""
+    pairs = zip(loaded.checkpoints, loaded.weights, strict=True)
+    members = [Member(copy.deepcopy(each.model).to(card).eval(), each.recipe, weight) for each, weight in pairs]
+    return Predictor(members, multilabel=loaded.competition.multilabel)
+
+
+def predict_all(pairs: list[Pair], outputs: list[MaskOutput], limit: Limit, done: Done) -> None:
+    """Write the mask of every image, on every output at once; `done` says what became of each."""
+    free = list(outputs)
+    began = said = time.time()
+
+    def one(pair: Pair) -> None:
+        slowest = max(list(done.seconds.values()), default=0.0)
+        if limit.calls(needed=2 * slowest + WRITING * len(pairs)):
+            done.left.append(pair.id)
+            return
+        start, output = time.time(), free.pop()
+        try:
+            with prepare(pair, output.predictor.scale) as prepared:
+                output.predict(pair.id, prepared, {})()
+            done.seconds[pair.id] = time.time() - start
+        except Exception as error:  # of whatever kind: the other images are not to be lost
+            done.failed[pair.id] = str(getattr(error, "reason", "") or f"{type(error).__name__}: {error}")
+            print(f"{pair.id} failed: {done.failed[pair.id]}", file=sys.stderr, flush=True)
+        finally:
+            free.append(output)
+
+    pool = ThreadPoolExecutor(max_workers=len(outputs))
+    try:
+        for count, _ in enumerate(pool.map(one, pairs), start=1):
+            if count in (1, len(pairs)) or time.time() - said > SAID:
+                said = time.time()
+                rate = count / (said - began)
+                about = {"step": count, "steps": len(pairs), "images_per_s": rate, "seconds": said - began}
+                print(progress.line(about | {"limit_s": limit.left}), flush=True)
+                print(f"{len(done.seconds)} of {len(pairs)} images predicted, {rate:.2f} images/s", flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # asked to end: no further image
+
+
+def finish(
+    folders: Folders, job: Job, layout: Layout, folder: Path, done: Done, is_rerun: bool, began: float, plan: dict
+) -> None:
+    """Write the file, decode it again, and say in summary.json what is in it; a missing image ends in `Failed`."""
+    competition, missing = job.competition, [*done.failed, *done.left]
+    lost = f"{len(done.failed)} images failed ({first(list(done.failed), 3)})" if done.failed else ""
+    late = f"the session's limit left no time for {len(done.left)} images" if done.left else ""
+    summary = {
+        "competition": competition.name,
+        "finished": True,
+        "rerun": is_rerun,
+        "images": len(job.images),
+        "failed": done.failed,
+        "left": done.left,
+        "seconds": round(time.time() - began, 3),
+        "devices": devices.describe(),
+        "bundle": os.environ["SWATH_BUNDLE"],
+        "submission": None,
+    }
+    if missing and not is_rerun:
+        keep(folder, folders.working / "predictions", done)
+        files.write_json(folders.working / "summary.json", summary)
+        how = "give the session more time with --timeout, or predict faster: --set infer.tta=none"
+        raise Failed(
+            f"{'; '.join(filter(None, [lost, late]))}; no file was written, and what was predicted is in predictions/",
+            how if late else "repair or remove these images, then launch again",
+        )
+    if missing:
+        print(f"empty masks stand for what is missing: {'; '.join(filter(None, [lost, late]))}", flush=True)
+    masks = masks_in(folder, competition) if done.seconds else None
+
+    def mask(image: str) -> np.ndarray:
+        if masks is not None and image in done.seconds:
+            return masks(image)
+        size = layout.sizes[image] or (1, 1)
+        return np.zeros(size, np.uint32) if competition.multilabel else np.full(size, competition.unclaimed, np.uint8)
+
+    infer = folders.recipe().infer
+    made_of = {"runs": [member["run"] for member in plan["members"]], "tta": infer.tta, "scales": list(infer.scales)}
+    made_of |= {"thresholds": plan["thresholds"]} if plan.get("thresholds") else {}
+    path = folders.working / f"submission{container.suffix(competition)}"
+    container.write(mask, competition, layout, path)
+    problems = check(path, competition, layout, mask)
+    score = None
+    if job.truth and not problems and not is_rerun:
+        score = score_document(competition, *score_file(path, competition, layout, job.truth))
+    summary["submission"] = {
+        "file": path.name,
+        "sha256": files.sha256(path),
+        "bytes": path.stat().st_size,
+        "rows": len(layout.rows),
+        "images": len(layout.images),
+        "which": job.which,
+        "sample": str(job.sample) if job.sample else None,
+        "problems": problems,
+        "score": score,
+        "made_of": made_of,
+    }
+    summary["seconds"] = round(time.time() - began, 3)
+    files.write_json(folders.working / "summary.json", summary)
+    print(f"{path.name}: {len(layout.rows)} rows for {len(layout.images)} images, {path.stat().st_size:,} bytes")
+    for problem in problems:
+        print(f"wrong: {problem}", file=sys.stderr, flush=True)
+    if problems and not is_rerun:
+        raise Failed(f"{path.name} would be refused: {problems[0]}")
+
+
+def keep(folder: Path, place: Path, done: Done) -> None:
+    """Leave the label maps that were made among the outputs."""
+    for path in sorted(folder.iterdir()):
+        if path.stem in done.seconds:
+            files.write(place / path.name, path.read_bytes())
+
+
+if __name__ == "__main__":
+    main()

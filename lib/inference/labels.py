@@ -1,0 +1,58 @@
+"""From an image's pixels to its mask at the original size, in bands: neither probabilities nor labels are held whole.
+
+for top, left, labels in label_blocks(predictor, source, size, decision):    # labels (n, w) of rows top, top + 1, …
+    part.add(top, left, labels)
+
+mask = predict_labels(predictor, image, size, decision)                      # the whole mask, in memory
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lib.data.datasets import to_working_size
+from lib.inference.areas import without_small
+from lib.inference.bands import panels, probability_bands
+from lib.inference.decision import Decider, Decision
+from lib.inference.predictor import Predictor
+from lib.rasters.geotiff import Block
+from lib.rasters.reader import Pixels, Reader
+
+
+def label_blocks(
+    predictor: Predictor, source: Reader, size: tuple[int, int], decision: Decision, left: int = 0, row: int = 0
+) -> Iterator[Block]:
+    """The mask's blocks (top, left, (n, w)), panel by panel of columns, each from the top; minimum areas not applied.
+
+    `source` is at the working size, `size` the mask's. `left`, `row`: go on in the panel that begins at column `left`,
+    whose rows above `row` are done.
+    """
+    height, width = size
+    for begin, end in panels(predictor, source.shape, len(decision.bias)):
+        columns = [-(-edge * width // source.shape[1]) for edge in (begin, end)]
+        first_row = row if columns[0] == left else 0
+        if columns[0] < left or columns[0] == columns[1] or first_row == height:
+            continue
+        whole = columns == [0, width]
+        decider = Decider(decision, source.shape, size, None if whole else tuple(columns), first_row)
+        top = first_row
+        for _, rows in probability_bands(predictor, source, decider.columns_in, decider.row_in):
+            labels = decider.feed(rows)
+            if len(labels):
+                yield top, columns[0], labels
+                top += len(labels)
+
+
+def predict_labels(predictor: Predictor, image: np.ndarray, size: tuple[int, int], decision: Decision) -> np.ndarray:
+    """The mask of an image in memory, (H, W, 3) uint8 at its original size: (height, width) = `size`."""
+    return labels_of(predictor, Pixels(to_working_size(image, predictor.scale)), size, decision)
+
+
+def labels_of(predictor: Predictor, source: Reader, size: tuple[int, int], decision: Decision) -> np.ndarray:
+    """The mask of an image at the working size, with small components taken away."""
+    mask = np.empty(size, decision.dtype)
+    for top, left, block in label_blocks(predictor, source, size, decision):
+        mask[top : top + block.shape[0], left : left + block.shape[1]] = block
+    return without_small(mask, decision.min_area)

@@ -1,0 +1,102 @@
+"""Models that answer together: windows in, averaged class probabilities out.
+
+    predictor = Predictor([Member(checkpoint), Member(other, weight=0.5)], tta="d4", scales=(0.75, 1.0))
+    probabilities = predictor(tiles)             # (N, 3, h, w) uint8 → (N, C, h, w) float32
+
+Probabilities are averaged, never logits, which leave seams. Members may have been trained at different working sizes:
+the largest is the common one, and the others see each window resized.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lib.inference.tta import View, views
+from lib.inference.windows import Blend, reflected
+from lib.models.segmenter import STRIDE
+from lib.recipe import Recipe
+
+ON_GPU = 16
+"""Windows a forward pass on a GPU, to begin with."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model in evaluation mode, the recipe that it was trained with, and its weight in the average."""
+
+    model: torch.nn.Module
+    recipe: Recipe
+    weight: float = 1.0
+
+
+class Predictor:
+    """What predicting one window takes, for one member or several."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        tta: str | None = None,
+        scales: Sequence[float] | None = None,
+        multilabel: bool = False,
+    ) -> None:
+        """`tta`, `scales`: the recipe's of the first member when None. `multilabel`: sigmoid instead of softmax."""
+        self.members = tuple(members)
+        first = self.members[0].recipe
+        self.tta = tta or first.infer.tta
+        self.scales = tuple(scales or first.infer.scales)
+        self.multilabel = multilabel
+        self.scale = max(member.recipe.data.scale for member in self.members)
+        spans = [member.recipe.window / member.recipe.data.scale for member in self.members]
+        self.window = math.ceil(max(spans) * self.scale - 1e-6)
+        self.overlap = first.infer.overlap
+        self.blend: Blend = first.infer.blend
+        self.device = next(self.members[0].model.parameters()).device
+        self.batch = first.infer.batch or (ON_GPU if self.on_gpu else 1)
+        self._total = sum(member.weight for member in self.members)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the models are on a GPU."""
+        return self.device.type == "cuda"
+
+    @torch.inference_mode()
+    def __call__(self, tiles: torch.Tensor) -> torch.Tensor:
+        """Class probabilities (N, C, h, w) float32 of windows (N, 3, h, w) uint8 on the models' device."""
+        size, total = tiles.shape[-2:], None
+        for member in self.members:
+            factor = member.recipe.data.scale / self.scale
+            looks = views(self.tta, [scale * factor for scale in self.scales])
+            part = member.weight / self._total / len(looks)
+            for view, maps in self._seen(member, tiles, looks):
+                back = view.undo(maps, size)
+                if total is None:
+                    total = back if part == 1 else back * part
+                else:
+                    total.add_(back, alpha=part)
+        return total
+
+    def _seen(self, member: Member, tiles: torch.Tensor, looks: Sequence[View]) -> Iterator[tuple[View, torch.Tensor]]:
+        """Every view with its probabilities; views of one shape share forward passes."""
+        shapes: dict[tuple[int, ...], list[tuple[View, torch.Tensor]]] = {}
+        for view in looks:
+            images = view.apply(tiles)
+            shapes.setdefault(tuple(images.shape), []).append((view, images))
+        together = max(1, self.batch // len(tiles))
+        for group in shapes.values():
+            for begin in range(0, len(group), together):
+                part = group[begin : begin + together]
+                images = torch.cat([images for _, images in part]) if len(part) > 1 else part[0][1]
+                maps = self._forward(member.model, images)
+                yield from zip((view for view, _ in part), maps.split(len(tiles)), strict=True)
+
+    def _forward(self, model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+        """Probabilities of (N, 3, h, w); half precision on a GPU, softmax or sigmoid always in float32."""
+        height, width = images.shape[-2:]
+        half = torch.bfloat16 if self.on_gpu and torch.cuda.is_bf16_supported(False) else torch.float16
+        with torch.autocast(self.device.type, dtype=half, enabled=self.on_gpu):
+            logits = model(reflected(images, STRIDE))[..., :height, :width].float()
+        return logits.sigmoid() if self.multilabel else logits.softmax(1)

@@ -1,0 +1,48 @@
+"""What the tests of prediction share: a tiny network, recipes, pictures, and a model that looks at one pixel alone."""
+
+import cv2
+import numpy as np
+import torch
+
+from lib.inference.predictor import Member, Predictor
+from lib.models import build
+from lib.recipe import ModelRecipe, Recipe, resolve
+
+CLASSES = 5
+
+
+def tiny(classes: int = CLASSES, seed: int = 1) -> torch.nn.Module:
+    """A real network with random weights."""
+    torch.manual_seed(seed)
+    recipe = ModelRecipe(encoder="mobilenetv3_small_050", weights="none", decoder_channels=(32, 16, 16, 16, 8))
+    return build(recipe, classes).eval()
+
+
+class Pointwise(torch.nn.Module):
+    """Logits of each pixel from its colour alone."""
+
+    def __init__(self, classes: int = CLASSES, seed: int = 1) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.net = torch.nn.Conv2d(3, classes, 1).eval()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.net(images.float() / 64)
+
+
+def recipe_with(**keys) -> Recipe:
+    """A recipe of windows of 64 pixels, with these keys: `infer__tta="none"`."""
+    table = {"data.crop": 32, "infer.tta": "none", **{name.replace("__", "."): value for name, value in keys.items()}}
+    return resolve([("test", table)])[0]
+
+
+def predictor(model: torch.nn.Module | None = None, multilabel: bool = False, **keys) -> Predictor:
+    """A predictor of one member."""
+    return Predictor([Member(model or Pointwise(), recipe_with(**keys))], multilabel=multilabel)
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth patches of colour, (height, width, 3) uint8."""
+    noise = np.random.default_rng(seed).random((max(2, height // 8), max(2, width // 8), 3), np.float32)
+    smooth = cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
+    return (smooth * 255).astype(np.uint8)
