@@ -19,6 +19,7 @@ from lib.folders import cache_folder
 from lib.rasters import header_size
 from lib.reporting.gallery import Gallery, Picture
 from lib.reporting.score_page import page
+from lib.submissions.asked import extents_of
 from lib.submissions.layout import expected
 from lib.submissions.truth import score_document, score_file, truth_at
 
@@ -40,9 +41,10 @@ def score_place(
     """
     images = images_under(competition, data)
     sizes = {image: header_size(file) for image, file in images.items()} if truth.is_file() else {}
-    right = truth_at(truth, competition, sizes)
+    extents = extents_of(competition, data) if data else {}
+    right = truth_at(truth, competition, sizes, extents)
     gallery = Gallery(competition)
-    layout = right.layout or expected(competition, right.sizes)
+    layout = right.layout or expected(competition, right.sizes, extents=extents)
     total, each = score_file(path, competition, layout, right, details, gallery.see)
     return score_document(competition, total, each), gallery.pictures(images, each)
 
