@@ -11,7 +11,7 @@ from lib import files
 from lib.competitions import load
 from lib.errors import DataError, UsageError
 from lib.rasters.images import header_size
-from lib.rasters.truth_masks import read_truth
+from lib.rasters.truth_masks import components, read_truth
 from lib.reporting.gallery import Gallery
 from lib.reporting.score_page import page
 from lib.scoring import take
@@ -61,6 +61,11 @@ def test_a_folder_scores_as_its_file_and_a_file_may_be_the_truth(steel):
     from_csv, _ = score_place(folder / "file.csv", folder / "train.csv", competition)
     assert from_csv == scored
     assert [picture.kind for picture in pictures] == ["worst", "worst", "best"]
+    save(folder / "images" / "a.jpg", np.zeros((12, 16, 3), np.uint8))
+    _, pictures = score_place(folder / "file.csv", folder / "truth", competition, data=folder / "images")
+    assert {picture.image: len(picture.panels) for picture in pictures} == {"a": 4, "b": 3, "c": 3}
+    with pytest.raises(UsageError, match="no folder"):
+        score_place(folder / "file.csv", folder / "truth", competition, data=folder / "nowhere")
     assert sum(row["truth"] for row in scored["classes"]) == sum(map(sum, scored["table"]["pixels"])) == 3 * 12 * 16
 
 
@@ -156,6 +161,27 @@ def test_instances_from_pictures(tmp_path, form):
     assert total.value == pytest.approx(1 / len(found))
     assert total.classes[1]["instances"] == {"hits": 1, "truth": len(found), "predicted": 1}
     assert total.details["size"][0]["found"] == 1
+
+
+@pytest.mark.parametrize("name", ["airbus-ship", "spacenet", "hubmap-vasculature", "uw-madison-gi", "siim-acr", "dstl"])
+def test_the_truth_may_be_a_file_of_the_submissions_kind(tmp_path, name):
+    """Squares, the predicted ones two rows down: IoU 2/3 of things that stand alone."""
+    competition, size = load(name), (40, 50)
+    if competition.submission.size:
+        competition = sized(name, size)
+    truth = np.zeros(size, np.uint8)
+    truth[4:14, 5:15] = truth[20:30, 25:45] = 1
+    save(tmp_path / "images" / "case1_day1_slice_1.png", np.zeros((*size, 3), np.uint8))
+    files.write(tmp_path / "images" / "grid_sizes.csv", "ImageId,Xmax,Ymin\ncase1_day1_slice_1,0.009,-0.009\n")
+    layout = expected(competition, {"case1_day1_slice_1": size}, extents={"case1_day1_slice_1": (0.009, -0.009)})
+    for place, mask in (("truth", truth), ("file", np.roll(truth, 2, 0))):
+        made = {"labels": mask, "bits": mask.astype(np.uint32), "instances": components(mask, [1])}[competition.kind]
+        write(lambda image, made=made: made, competition, layout, tmp_path / f"{place}.csv")
+    document, pictures = score_place(tmp_path / "file.csv", tmp_path / "truth.csv", competition, tmp_path / "images")
+    known = {"airbus-ship": 4 / 10, "spacenet": 1, "hubmap-vasculature": 1, "siim-acr": 4 / 5, "dstl": 2 / 3}
+    distance = 2 / np.sqrt(1 + 40**2 + 50**2)
+    assert document["score"] == pytest.approx(known.get(name, 0.4 * 4 / 5 + 0.6 * (1 - distance)))
+    assert len(pictures[0].panels) == 4
 
 
 def test_a_label_map_stands_for_its_components():

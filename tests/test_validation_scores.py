@@ -1,5 +1,7 @@
 """Validation while a model trains, scored by the very rule of the submission, whatever that asks for."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from lib.competitions import Metric, load
 from lib.models import Segmenter
 from lib.recipe import resolve
-from lib.scoring import Tally, areas, by_areas, image_scores, needs_masks, score, take
+from lib.scoring import Score, Tally, areas, by_areas, image_scores, needs_masks, score, take
 from lib.training.agreement import Agreement
 from lib.training.validation import validate
 
@@ -33,7 +35,7 @@ def scenes(kinds):
         yield number, np.repeat(seen[..., None] * 255, 3, axis=2), truth
 
 
-def test_instances_are_the_components(bright):
+def test_instances_are_the_components(bright, tmp_path):
     """One ship is whole, the other has IoU .8: F2 1 at six thresholds, 5/(5 + 4 + 1) at four."""
     recipe, _ = resolve([("test", {"data.scale": 1.0})])
     competition = load("airbus-ship")
@@ -41,6 +43,8 @@ def test_instances_are_the_components(bright):
     assert result.image_scores == [(0, pytest.approx(0.6 + 0.4 * 0.5)), (1, 1)]
     assert result.score.value == pytest.approx((0.8 + 1) / 2)
     assert result.table.shape == (2, 3)
+    torch.save(asdict(result.score), tmp_path / "state")  # as a session's state keeps it
+    assert Score(**torch.load(tmp_path / "state", weights_only=True)) == result.score
 
 
 def test_the_images_of_a_group_are_one_volume(bright):

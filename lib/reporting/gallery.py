@@ -8,7 +8,7 @@ pictures = gallery.pictures(paths)                            # [Picture("3044",
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -77,11 +77,18 @@ class Gallery:
         if len(self._kept) > 2 * self.most:
             del self._kept[self.most]
 
-    def pictures(self, paths: Mapping[str, Path]) -> list[Picture]:
-        """The worst, worst first, then the best; over the images that lie at `paths`, the others on grey."""
-        half = min(self.most, -(-len(self._kept) // 2))
-        chosen = [(kept, "worst") for kept in self._kept[:half]]
-        chosen += [(kept, "best") for kept in self._kept[half:][::-1][: self.most]]
+    def pictures(self, paths: Mapping[str, Path], scores: Mapping[str, float | None] | None = None) -> list[Picture]:
+        """The worst, worst first, then the best; over the images that lie at `paths`, the others on grey.
+
+        `scores` take the place of what `see` was told, where an image's score is known only with the others'.
+        """
+        known = [
+            replace(kept, score=value) for kept in self._kept if (value := (scores or {}).get(kept.image)) is not None
+        ]
+        ordered = sorted(known or self._kept, key=lambda kept: (kept.score, kept.image))
+        half = min(self.most, -(-len(ordered) // 2))
+        chosen = [(kept, "worst") for kept in ordered[:half]]
+        chosen += [(kept, "best") for kept in ordered[half:][::-1][: self.most]]
         return [self._picture(kept, kind, paths.get(kept.image)) for kept, kind in chosen]
 
     def _picture(self, kept: _Kept, kind: str, path: Path | None) -> Picture:

@@ -41,17 +41,20 @@ def page(document: dict[str, Any], pictures: Sequence[Picture], competition: Com
 
 
 def _matrix(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows of the confusion matrix that have pixels, each cell as a share of its row."""
+    """Rows and columns of the confusion matrix that have pixels, each cell as a share of its row."""
     table = document.get("table")
     if not table or len(table["pixels"]) > MOST_CLASSES:
         return []
-    rows = []
+    rows, sums = [], [sum(column) for column in zip(*table["pixels"], strict=True)]
+    for place, row in enumerate(table["pixels"]):
+        sums[place] += sum(row)
     for name, row in zip(table["classes"], table["pixels"], strict=False):
         total = sum(row)
         if total:
             cells = [
                 {"share": value / total, "pixels": value, "right": name == other, "name": other}
-                for other, value in zip(table["classes"], row, strict=True)
+                for other, value, there in zip(table["classes"], row, sums, strict=True)
+                if there
             ]
             rows.append({"name": name, "cells": cells})
     return rows

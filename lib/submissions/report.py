@@ -105,7 +105,9 @@ def after_check(competition: Competition, word: str, file: Path) -> str:
 
 
 def after_score(competition: Competition, word: str, file: Path) -> str:
-    """What to type when a file has a score here."""
+    """What to type when a file, or a folder of masks, has a score here."""
+    if file.is_dir() and not competition.submission.folder:
+        return f"python submit.py encode {typed(file)} -c {word} --out FILE"
     return _send(competition, word, file) or COMPARE
 
 

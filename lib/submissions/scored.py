@@ -19,10 +19,13 @@ from lib.folders import cache_folder
 from lib.rasters import header_size
 from lib.reporting.gallery import Gallery, Picture
 from lib.reporting.score_page import page
+from lib.submissions.asked import extents_of
 from lib.submissions.layout import expected
 from lib.submissions.truth import score_document, score_file, truth_at
 
 DOCUMENT, PAGE = "score.json", "score.html"
+
+IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 
 OURS = {"competition", "score", "rule", "images"}
 """Keys by which a score.json is known to be one of these."""
@@ -38,20 +41,28 @@ def score_place(
     """
     images = images_under(competition, data)
     sizes = {image: header_size(file) for image, file in images.items()} if truth.is_file() else {}
-    right = truth_at(truth, competition, sizes)
+    extents = extents_of(competition, data) if data else {}
+    right = truth_at(truth, competition, sizes, extents)
     gallery = Gallery(competition)
-    layout = right.layout or expected(competition, right.sizes)
+    layout = right.layout or expected(competition, right.sizes, extents=extents)
     total, each = score_file(path, competition, layout, right, details, gallery.see)
-    return score_document(competition, total, each), gallery.pictures(images)
+    return score_document(competition, total, each), gallery.pictures(images, each)
 
 
 def images_under(competition: Competition, data: Path | None) -> dict[str, Path]:
-    """The images of a data root by their ids; none when no root was given and the competition has none of its own."""
+    """The images of a data root by their ids; of a folder that is no data root, its images by their names' stems.
+
+    None when no root was given and the competition has none of its own.
+    """
     if data is None and not competition.data.built_in:
         return {}
     root = home_root(competition, data, cache_folder())
     sources = [source for source in (competition.data.train, competition.data.test) if holds(source, root)]
-    return {pair.id: pair.image for source in sources for pair in find_pairs(source, root, masks=False)}
+    if sources:
+        return {pair.id: pair.image for source in sources for pair in find_pairs(source, root, masks=False)}
+    if not root.is_dir():
+        raise UsageError(f"{root} is no folder", "give the images with --data DIR")
+    return {path.stem: path for path in sorted(root.iterdir()) if path.suffix.lower() in IMAGES}
 
 
 def write_score(

@@ -40,15 +40,25 @@ class Truth:
     """Of a file's rows; predictions in its order need no mask to be kept."""
 
 
-def truth_at(place: Path, competition: Competition, images: Mapping[str, Size] | None = None) -> Truth:
+def truth_at(
+    place: Path,
+    competition: Competition,
+    images: Mapping[str, Size] | None = None,
+    extents: Mapping[str, tuple[float, float]] | None = None,
+) -> Truth:
     """The truth in a folder of masks, or in a file of the submission's own kind, such as a train.csv of run lengths.
 
-    `images`: sizes of images, which a file's masks may need. Raises `UsageError` when there is nothing.
+    `images`: sizes of images, which a file's masks may need; `extents`: theirs in grid units. Raises
+    `UsageError` when there is nothing.
     """
     if not place.is_file():
         return of_paths(truths(competition, place), competition)
     csv = competition.submission.csv
-    layout = expected(competition, None if csv else images, place if csv else None)
+    if not csv and not images:
+        raise UsageError(
+            f"nobody said which images {place} holds the truth of", "unpack it into a folder, or give --data DIR"
+        )
+    layout = expected(competition, None if csv else images, place if csv else None, extents)
     sizes = {image: size or (images or {}).get(image) for image, size in layout.sizes.items()}
     layout = replace(layout, sizes=sizes)
     ahead, kept = read(place, competition, layout), {}
