@@ -84,6 +84,8 @@ def test_deepglobe_is_described_as_its_page_describes_it():
         ('sample = "sample_submission.csv"', 'classes = ["sea"]', "submission.csv.classes: there is no class 'sea'"),
         ("[metric]", "[submission.zip]\n[metric]", "give exactly one of the tables"),
         ('empty = ""', 'unit = "patch"', "patch: it goes with unit"),
+        ('empty = ""', 'unit = "image"', "masks stand in one cell, blanks between them, and 'rle' holds blanks itself"),
+        ('id = "{id}_{class}"', 'id = "{id}_{x}_{y}"\nunit = "patch"\npatch = 8', "patches are of one class"),
         ('empty = ""', 'cells = ["{class}"]', "one of them holds {mask}"),
         ('empty = ""', 'cells = ["{mask}", "{mask}"]', "columns: 2 names for 3 cells"),
         ('name = "sample"', 'name = "sample"\npreset = "severstale"', "preset: found 'severstale'"),

@@ -97,6 +97,12 @@ class Csv(Strict):
             raise ValueError('patch: it goes with unit = "patch", and that with it')
         if self.unit == "patch" and not {"x", "y"} <= set(fields(self.id)):
             raise ValueError("id: a patch's id holds {x} and {y}")
+        if self.unit == "image" and self.payload in ("rle", "wkt"):
+            raise ValueError(
+                'payload: with unit = "image" masks stand in one cell, blanks between them, and '
+                f"{self.payload!r} holds "
+                "blanks itself; take coco or coco-zlib-base64"
+            )
         if self.grid and self.payload != "wkt":
             raise ValueError('grid: it goes with payload = "wkt"')
         return self

@@ -165,6 +165,8 @@ class Competition(Strict):
             raise ValueError(f"classes: {len(self.classes)} of them; where they overlap, there are at most {BITS}")
         if csv is None or csv.unit == "image":
             return
+        if csv.unit == "patch" and (len(self.sent) > 1 or self.submission.overlap):
+            raise ValueError("submission.csv.unit: patches are of one class, which submission.csv.classes names")
         holes = {hole for cell in csv.row for hole in fields(cell)}
         if not {"class", "name"} & holes and len(self.sent) > 1:
             raise ValueError(
