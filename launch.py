@@ -33,7 +33,7 @@ def launch(
     on: options.Place = None,
     data: options.Data = None,
     kernel: options.Kernel = "train",
-    members: options.Members = None,
+    members: options.Weights = None,
     settings: options.Settings = None,
     recipe: options.Recipe = None,
     internet: options.Internet = None,

@@ -203,3 +203,9 @@ def test_a_run_here_takes_the_laptop_keys_and_a_pushed_one_does_not():
     here = Request(competition="dubai", data=PROJECT / "lib")
     with pytest.raises(Exception, match="no image under"):
         make_plan(here, {})
+
+
+def test_every_option_is_written_once():
+    names = re.findall(r"^(\w+) = ", (PROJECT / "lib" / "launching" / "options.py").read_text(), re.MULTILINE)
+    assert len(names) > 40
+    assert len(set(names)) == len(names)

@@ -35,7 +35,7 @@ Place = Annotated[
     str | None, Option("--on", metavar="local|kaggle|colab", help="Default: Kaggle with --gpu, else here.")
 ]
 Kernel = Annotated[str, Option("--kernel", metavar="NAME", help="A script of kernels/.")]
-Members = Annotated[
+Weights = Annotated[
     list[str] | None,
     Option("--run", metavar="RUN", help="With --kernel predict: whose weights; repeatable. Default: the newest."),
 ]
@@ -102,7 +102,7 @@ Scored = Annotated[Path, Argument(metavar="FILE", help="A submission, or a folde
 Truth = Annotated[
     Path, Option("--truth", metavar="DIR", help="Truth masks, or a file like the submission.", parser=_path)
 ]
-Images = Annotated[Path | None, Option("--data", metavar="DIR", help="Images for the page's pictures.", parser=_path)]
+Shown = Annotated[Path | None, Option("--data", metavar="DIR", help="Images for the page's pictures.", parser=_path)]
 ScoreOut = Annotated[
     Path | None, Option("--out", metavar="DIR", help="For score.json and score.html; default: beside.", parser=_path)
 ]

@@ -102,7 +102,7 @@ def score(
     file: options.Scored,
     truth: options.Truth,
     competition: options.Name = None,
-    data: options.Images = None,
+    data: options.Shown = None,
     out: options.ScoreOut = None,
     details: options.Details = None,
     as_json: options.Json = False,
