@@ -4,20 +4,34 @@ import re
 
 import pytest
 
-from lib.competitions import load
+from lib.competitions import load, presets
 from lib.launching.preparing.plan import Request, make_plan
 from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text()
+COMPETITIONS = (PROJECT / "docs" / "competitions.md").read_text()
+PAGES = "\n".join([README, *(page.read_text() for page in sorted((PROJECT / "docs").glob("*.md")))])
 
 
 def test_the_example_competition_loads(tmp_path):
-    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (example,) = re.findall(r"```toml\n(.*?)```", COMPETITIONS, re.DOTALL)
     path = tmp_path / "field.toml"
     path.write_text(example)
     field = load(path)
     assert (field.name, field.names, field.sent, field.metric.pool) == ("field", ("soil", "crop"), (1,), "pairs")
     assert make_plan(Request(competition=str(path), gpu="t4x2"), {}).recipe.data.crop == 384
+
+
+def test_every_preset_stands_in_the_table_with_its_rule():
+    rows = {row[0]: row[2] for row in re.findall(r"^\| `([\w-]+)` \| (.*) \| (.*) \|$", COMPETITIONS, re.MULTILINE)}
+    assert rows == {name: load(name).metric.label for name in presets()}
+    assert f"{len(rows)} presets" in README
+
+
+def test_every_link_leads_to_a_page():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", PAGES)
+    assert len(links) >= 3
+    assert [link for link in links if not (PROJECT / link).exists()] == []
 
 
 def test_every_path_of_the_map_exists():
@@ -28,7 +42,7 @@ def test_every_path_of_the_map_exists():
         for word in re.split(r"\s{2,}", line)[:2]
         if re.fullmatch(r"[\w./-]+[./][\w./-]*", word)
     ]
-    paths += re.findall(r"`((?:lib|tests|kernels|benchmarks)/[\w./]+)`", README)
+    paths += re.findall(r"`((?:lib|tests|kernels|benchmarks)/[\w./]+)`", PAGES)
     assert len(paths) > 20
     assert [path for path in paths if not (PROJECT / path).exists()] == []
     rooms = {path.name for path in (PROJECT / "lib").iterdir() if path.is_dir() and path.name != "__pycache__"}
@@ -37,7 +51,7 @@ def test_every_path_of_the_map_exists():
 
 @pytest.mark.parametrize("face", ["launch.py", "submit.py"])
 def test_every_flag_of_the_readme_is_known(program, face):
-    words = [line for line in re.findall(rf"python {face}([^`\n]*)", README) if line]
+    words = [line for line in re.findall(rf"python {face}((?:(?! {{2,}})[^`\n;])*)", PAGES) if line]
     commands = {""} | {match[0] for line in words if (match := re.match(r" ?(\w+)", line.removeprefix(" ")))}
     known = "".join(program(face, *([command] if command.isalpha() else []), "--help").stdout for command in commands)
     flags = {flag for line in words for flag in re.findall(r"(?<!\S)(--?[a-z][\w-]*)", line)}
