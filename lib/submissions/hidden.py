@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from lib.data.scenes import scene
 from lib.errors import SwathError, UsageError
 from lib.rasters import encode_png
 from lib.submissions import container
-from lib.submissions.layout import Layout, expected
+from lib.submissions.layout import expected
 from lib.submissions.truth import sizes_of
 
 SCENES = 900
@@ -97,9 +98,7 @@ def _write_sample(competition: Competition, folder: Path) -> None:
         return
     pairs = find_pairs(competition.data.test, folder, masks=False)
     layout = expected(competition, sizes_of({pair.id: pair.image for pair in pairs}))
-    images = {image: place for place, image in enumerate(reversed(layout.images))}
-    rows = sorted(layout.rows, key=lambda row: images[row.image])
-    shuffled = Layout(tuple(rows), layout.sizes)
+    shuffled = replace(layout, rows=layout.rows.by_images(layout.images[::-1]))
 
     def empty(image: str) -> np.ndarray:
         if competition.multilabel:
