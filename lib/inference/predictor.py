@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -64,6 +65,12 @@ class Predictor:
     def on_gpu(self) -> bool:
         """Whether the models are on a GPU."""
         return self.device.type == "cuda"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Every option that changes what comes out."""
+        used = {"tta": self.tta, "scales": list(self.scales), "overlap": self.overlap, "window": self.window}
+        return used | {"scale": self.scale, "blend": self.blend}
 
     @torch.inference_mode()
     def __call__(self, tiles: torch.Tensor) -> torch.Tensor:
