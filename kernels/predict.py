@@ -36,11 +36,12 @@ from lib.folders import Folders
 from lib.inference import ensemble
 from lib.inference.decision import Decision
 from lib.inference.ensemble import Ensemble, Weighted
-from lib.inference.in_time import Done, empty, predict_all
+from lib.inference.in_time import Done, predict_all
 from lib.inference.output import MaskOutput
 from lib.inference.predictor import Member, Predictor
 from lib.models.found import checkpoints
 from lib.rasters import header_size, masks_in
+from lib.rasters.masks import empty_mask
 from lib.submissions import Layout, check, container, expected
 from lib.submissions.job import Job, find_job
 from lib.submissions.layout import Mask
@@ -160,7 +161,7 @@ def finish(
     layout = replace(layout, sizes=sizes)  # an empty mask is empty at any size
 
     def mask(image: str) -> Mask:
-        return masks(image) if image in done.seconds else empty(competition, sizes[image])
+        return masks(image) if image in done.seconds else empty_mask(competition, sizes[image])
 
     infer = folders.recipe().infer
     made_of = {"runs": [member["run"] for member in plan["members"]], "tta": infer.tta, "scales": list(infer.scales)}

@@ -16,10 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
 from lib import progress
-from lib.competitions import Competition, Pair
+from lib.competitions import Pair
 from lib.inference.output import Output
 from lib.inference.source import prepare
 
@@ -83,12 +81,3 @@ def predict_all(pairs: list[Pair], outputs: list[Output], limit: Ends, done: Don
                 print(f"{len(done.seconds)} of {len(pairs)} images predicted, {rate:.2f} images/s", flush=True)
     finally:
         pool.shutdown(cancel_futures=True)  # asked to end: no further image
-
-
-def empty(competition: Competition, size: tuple[int, int]) -> np.ndarray | list:
-    """A mask of the competition's kind in which there is nothing; `size`: height and width."""
-    if competition.kind == "instances":
-        return []
-    if competition.kind == "bits":
-        return np.zeros(size, np.uint32)
-    return np.full(size, competition.unclaimed, np.uint8)
