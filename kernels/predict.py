@@ -21,31 +21,30 @@ import sys
 import tempfile
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 warnings.filterwarnings("ignore", module="timm|segmentation_models_pytorch|torch")
 
-import numpy as np
 import torch
 
-from lib import files, progress
-from lib.competitions import Pair
+from lib import files
 from lib.data.roots import find_root
 from lib.errors import DataError, Failed, SwathError, UsageError, first, guarded
 from lib.folders import Folders
 from lib.inference import ensemble
 from lib.inference.decision import Decision
 from lib.inference.ensemble import Ensemble, Weighted
+from lib.inference.in_time import Done, predict_all
 from lib.inference.output import MaskOutput
 from lib.inference.predictor import Member, Predictor
-from lib.inference.source import prepare
 from lib.models.found import checkpoints
 from lib.rasters import header_size, masks_in
+from lib.rasters.masks import empty_mask
 from lib.submissions import Layout, check, container, expected
 from lib.submissions.job import Job, find_job
+from lib.submissions.layout import Mask
 from lib.submissions.truth import score_document, score_file
 from lib.training import devices
 from lib.training.limit import Limit
@@ -54,22 +53,6 @@ RERUN = "KAGGLE_IS_COMPETITION_RERUN"
 
 THREADS = 2
 """A GPU's: one image is read or restored while the other is in the network."""
-
-WRITING = 0.1
-"""Seconds an image that encoding, decoding again and checking the file may take at the end."""
-
-SAID = 10.0
-"""Seconds between two progress lines."""
-
-
-@dataclass
-class Done:
-    """What became of the images so far."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    left: list[str] = field(default_factory=list)
-    """Those that the session's limit left no time for."""
 
 
 @guarded
@@ -134,7 +117,7 @@ def layout_of(job: Job, is_rerun: bool) -> Layout:
     if job.sample is None:
         return expected(job.competition, sizes)
     layout = expected(job.competition, None, job.sample)
-    return Layout(layout.rows, {image: sizes.get(image, layout.sizes[image]) for image in layout.sizes})
+    return replace(layout, sizes={image: sizes.get(image, layout.sizes[image]) for image in layout.sizes})
 
 
 def predictor_on(card: str, loaded: Ensemble) -> Predictor:
@@ -142,40 +125,6 @@ def predictor_on(card: str, loaded: Ensemble) -> Predictor:
     pairs = zip(loaded.checkpoints, loaded.weights, strict=True)
     members = [Member(copy.deepcopy(each.model).to(card).eval(), each.recipe, weight) for each, weight in pairs]
     return Predictor(members, multilabel=loaded.competition.multilabel)
-
-
-def predict_all(pairs: list[Pair], outputs: list[MaskOutput], limit: Limit, done: Done) -> None:
-    """Write the mask of every image, on every output at once; `done` says what became of each."""
-    free = list(outputs)
-    began = said = time.time()
-
-    def one(pair: Pair) -> None:
-        slowest = max(list(done.seconds.values()), default=0.0)
-        if limit.calls(needed=2 * slowest + WRITING * len(pairs)):
-            done.left.append(pair.id)
-            return
-        start, output = time.time(), free.pop()
-        try:
-            with prepare(pair, output.predictor.scale) as prepared:
-                output.predict(pair.id, prepared, {})()
-            done.seconds[pair.id] = time.time() - start
-        except Exception as error:  # of whatever kind: the other images are not to be lost
-            done.failed[pair.id] = str(getattr(error, "reason", "") or f"{type(error).__name__}: {error}")
-            print(f"{pair.id} failed: {done.failed[pair.id]}", file=sys.stderr, flush=True)
-        finally:
-            free.append(output)
-
-    pool = ThreadPoolExecutor(max_workers=len(outputs))
-    try:
-        for count, _ in enumerate(pool.map(one, pairs), start=1):
-            if count in (1, len(pairs)) or time.time() - said > SAID:
-                said = time.time()
-                rate = count / (said - began)
-                about = {"step": count, "steps": len(pairs), "images_per_s": rate, "seconds": said - began}
-                print(progress.line(about | {"limit_s": limit.left}), flush=True)
-                print(f"{len(done.seconds)} of {len(pairs)} images predicted, {rate:.2f} images/s", flush=True)
-    finally:
-        pool.shutdown(cancel_futures=True)  # asked to end: no further image
 
 
 def finish(
@@ -208,12 +157,11 @@ def finish(
     if missing:
         print(f"empty masks stand for what is missing: {'; '.join(filter(None, [lost, late]))}", flush=True)
     masks = masks_in(folder, competition) if done.seconds else None
+    sizes = {image: size if image in done.seconds else size or (1, 1) for image, size in layout.sizes.items()}
+    layout = replace(layout, sizes=sizes)  # an empty mask is empty at any size
 
-    def mask(image: str) -> np.ndarray:
-        if masks is not None and image in done.seconds:
-            return masks(image)
-        size = layout.sizes[image] or (1, 1)
-        return np.zeros(size, np.uint32) if competition.multilabel else np.full(size, competition.unclaimed, np.uint8)
+    def mask(image: str) -> Mask:
+        return masks(image) if image in done.seconds else empty_mask(competition, sizes[image])
 
     infer = folders.recipe().infer
     made_of = {"runs": [member["run"] for member in plan["members"]], "tta": infer.tta, "scales": list(infer.scales)}

@@ -1,11 +1,15 @@
 """What the tests of prediction share: a tiny network, recipes, pictures, and a model that looks at one pixel alone."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
 
+from lib.competitions import Pair
 from lib.inference.predictor import Member, Predictor
 from lib.models import build
+from lib.rasters import encode_png
 from lib.recipe import ModelRecipe, Recipe, resolve
 
 CLASSES = 5
@@ -46,3 +50,11 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed).random((max(2, height // 8), max(2, width // 8), 3), np.float32)
     smooth = cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
     return (smooth * 255).astype(np.uint8)
+
+
+def pictures(folder: Path) -> list[Pair]:
+    """Four pictures a to d of slightly different widths, as files."""
+    folder.mkdir(exist_ok=True)
+    for number, name in enumerate("abcd"):
+        (folder / f"{name}.png").write_bytes(encode_png(picture(40, 50 + number, seed=number)))
+    return [Pair(name, folder / f"{name}.png", None, name) for name in "abcd"]

@@ -74,21 +74,27 @@ def field(folder: Path, tests: int = 3, seed: int = 0) -> Path:
 
 
 def ready_run(
-    runs: Path, data: Path, name: str = "20260101-000000-field-abcd", seed: int = 0, **content: object
+    runs: Path,
+    data: Path,
+    name: str = "20260101-000000-field-abcd",
+    seed: int = 0,
+    toml: str = TOML,
+    **content: object,
 ) -> Run:
     """A run on this machine with a checkpoint and a summary; `content` goes into its run.json."""
     run = Run(runs / name)
-    files.write(run.folder / "competition.toml", TOML)
+    files.write(run.folder / "competition.toml", toml)
     competition = parse(run.folder / "competition.toml")
     torch.manual_seed(seed)
-    checkpoint.save(run.checkpoint, build(RECIPE.model, 2), competition, RECIPE, score=0.5, epoch=1)
+    model = build(RECIPE.model, len(competition.classes))
+    checkpoint.save(run.checkpoint, model, competition, RECIPE, score=0.5, epoch=1)
     files.write_json(run.outputs / "summary.json", {"validation": ["i0"], "finished": True})
     state = {
         "status": "complete",
         "place": "local",
         "accelerator": "none",
         "created": "2026-01-01T00:00:00+00:00",
-        "competition": "field",
+        "competition": competition.name,
         "competition_file": str(run.folder / "competition.toml"),
         "kernel": "train",
         "data": str(data),

@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from lib import files
 from lib.competitions import find_pairs
@@ -22,7 +23,7 @@ from lib.submissions.job import find_job
 from lib.submissions.pipeline import make_file
 from lib.training.limit import Limit
 from tests.conftest import PROJECT, program_in
-from tests.ready import RECIPE, SLUG, field, ready_run
+from tests.ready import RECIPE, SLUG, TOML, field, ready_run
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +36,11 @@ def kernel():
 
 
 @pytest.fixture
-def session(tmp_path, monkeypatch):
+def session(tmp_path, monkeypatch, request):
     """Kaggle's folders with a run's outputs and the competition mounted, as the bundle leaves them to the kernel."""
     data = field(tmp_path / "data")
-    runs = [ready_run(tmp_path / "runs", data, f"2026010{n}-000000-field-000{n}", seed=n) for n in (1, 2)]
+    names, toml = (f"2026010{n}-000000-field-000{n}" for n in (1, 2)), getattr(request, "param", TOML)
+    runs = [ready_run(tmp_path / "runs", data, name, n, toml) for n, name in enumerate(names, start=1)]
     root = tmp_path / "kaggle"
     for name in ("working", "temp", "input/notebooks/me", "input/competitions"):
         (root / name).mkdir(parents=True)
@@ -54,6 +56,10 @@ def session(tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     yield root, data, runs, members
     signal.signal(signal.SIGTERM, before)
+
+
+INSTANCES = TOML.replace('id = "{id}"', 'id = "{id}"\nunit = "instance"').replace('"dice"', '"instance-fbeta"')
+INSTANCES = INSTANCES.replace('pool = "pairs"', 'pool = "image"')
 
 
 def rows(path):
@@ -76,6 +82,27 @@ def test_the_file_is_the_one_that_is_made_at_home(kernel, session):
     listed = {entry["name"]: entry["sha256"] for entry in files.read_json(root / "working/manifest.json")["files"]}
     assert listed["submission.csv"] == made["sha256"]
     assert set(listed) == {"submission.csv", "summary.json"}
+
+
+@pytest.mark.parametrize("session", [INSTANCES], indirect=True)
+def test_instances_are_components_and_an_image_that_fails_has_none(kernel, session, monkeypatch):
+    root, data, runs, _ = session
+    kernel.main()
+    own, competition = checkpoint.load(runs[0].checkpoint), runs[0].competition
+    found = dict(read(root / "working/submission.csv", competition, find_job(competition, data).layout()))
+    assert files.read_json(root / "working/summary.json")["submission"]["problems"] == []
+    for image, instances in found.items():
+        labels = predict(own.model, read_image(data / "test" / f"{image}.png"), own.recipe).argmax(0)
+        numbers, count = ndimage.label(labels == 1, np.ones((3, 3)))
+        assert len(instances) == count > 0
+        assert sorted(each.area for each in instances) == sorted(np.bincount(numbers.reshape(-1))[1:])
+    before = (root / "working/submission.csv").read_text().splitlines()
+    files.write(data / "test/t1.png", b"no image")
+    monkeypatch.setenv(kernel.RERUN, "1")
+    kernel.main()
+    after = (root / "working/submission.csv").read_text().splitlines()
+    assert [line for line in after if not line.startswith("t1")] == [line for line in before if line[:2] != "t1"]
+    assert [line for line in after if line.startswith("t1")] == ["t1,"], "its size is not known, and it has no instance"
 
 
 def test_several_runs_are_averaged(kernel, session):

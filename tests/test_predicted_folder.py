@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 
 import cv2
@@ -11,9 +10,8 @@ import pytest
 import torch
 
 from lib.competitions import Pair, load
-from lib.errors import DataError, Failed, UsageError
+from lib.errors import Failed, UsageError
 from lib.inference import restore
-from lib.inference.blend import blend_folders
 from lib.inference.decision import Decision
 from lib.inference.ensemble import Weighted, weighted
 from lib.inference.ensemble import load as load_ensemble
@@ -25,7 +23,7 @@ from lib.models import build, checkpoint
 from lib.rasters import encode_png, masks_in
 from lib.rasters.reader import Pixels
 from lib.recipe import resolve
-from tests.inferring import Pointwise, picture, predictor
+from tests.inferring import Pointwise, picture, pictures, predictor
 
 COMPETITION = load("sample")
 
@@ -42,13 +40,7 @@ class Counting(Pointwise):
 
 @pytest.fixture
 def pairs(tmp_path) -> list[Pair]:
-    made = []
-    for number, name in enumerate("abcd"):
-        path = tmp_path / "images" / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(encode_png(picture(40, 50 + number, seed=number)))
-        made.append(Pair(name, path, None, name))
-    return made
+    return pictures(tmp_path / "images")
 
 
 def masks(folder) -> set[str]:
@@ -165,30 +157,6 @@ def test_probabilities_on_disk_are_a_510th_away_at_most(pairs, tmp_path):
             assert (stored.size, stored.names) == (image.shape[:2], COMPETITION.names)
             assert abs(stored.read(0, stored.shape[0]) - expected).max() <= 1 / 510 + 1e-6
     assert as_bytes(torch.tensor([0.0, 0.5, 1.0])).tolist() == [0, 128, 255]
-
-
-def test_blending_is_averaging_probabilities(pairs, tmp_path):
-    """Also where the working sizes differ; the smaller are then enlarged as torch does it."""
-    tellers = {"p": predictor(Pointwise(6)), "q": predictor(Pointwise(6, seed=2), data__scale=0.5)}
-    for name, teller in tellers.items():
-        predict_folder(ProbabilityOutput(teller, COMPETITION, tmp_path / name), pairs)
-    members = [Weighted(tmp_path / "p"), Weighted(tmp_path / "q", 2.0)]
-    assert blend_folders(members, COMPETITION, tmp_path / "out") == list("abcd")
-    for image in "abcd":
-        with Stored(tmp_path / "p" / f"{image}.tif") as one, Stored(tmp_path / "q" / f"{image}.tif") as other:
-            first, second = (torch.from_numpy(each.read(0, each.shape[0])) for each in (one, other))
-        second = torch.nn.functional.interpolate(second[None], first.shape[1:], mode="bilinear")[0]
-        mean = (first + 2 * second) / 3
-        lead = mean.topk(2, dim=0).values
-        clear = (lead[0] - lead[1] > 1e-5).numpy()
-        found = masks_in(tmp_path / "out", COMPETITION)(image)
-        assert np.array_equal(found[clear], mean.argmax(0).numpy()[clear])
-    (tmp_path / "q" / "c.tif").unlink()
-    with pytest.raises(UsageError, match="lacks 1 images"):
-        blend_folders(members, COMPETITION, tmp_path / "out")
-    shutil.copyfile(tmp_path / "p" / "c.tif", tmp_path / "q" / "c.tif")
-    with pytest.raises(DataError, match="holds urban"):
-        blend_folders(members, load("dubai"), tmp_path / "other")
 
 
 def test_members_must_be_of_one_competition(tmp_path):

@@ -14,9 +14,11 @@ from lib.competitions.writing import write as write_competition
 from lib.errors import UsageError
 from lib.inference import probabilities, search
 from lib.inference.areas import without_small
+from lib.inference.components import AREAS
+from lib.inference.counting import Item, counted, measured, sample
 from lib.inference.decision import Decision
 from lib.inference.restore import restore
-from lib.inference.search import AREAS, Item, counted, measured, sample, tune
+from lib.inference.search import tune
 from lib.rasters import write_colours
 from lib.scoring import areas, score
 

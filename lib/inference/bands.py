@@ -88,7 +88,9 @@ def _merged(
     down = torch.from_numpy(rows.shares[number]).to(predictor.device)[:, None]
     if total is not None:
         _move_up(total, shift)
-    for part in _chunks(list(chosen), predictor.batch):
+    rest = list(chosen)
+    while rest:
+        part, rest = rest[: predictor.batch], rest[predictor.batch :]  # a batch may be halved on the way
         places = [across.firsts[column] - begin for column in part]
         tiles = torch.cat([pixels[..., place : place + side] for place in places])
         maps = predictor(tiles)
@@ -129,7 +131,3 @@ def _ahead(read: Callable[[int], np.ndarray], numbers: range) -> Iterator[tuple[
             if number + 1 in numbers:
                 coming = pool.submit(read, number + 1)
             yield number, pixels
-
-
-def _chunks(items: list[int], size: int) -> Iterator[list[int]]:
-    return (items[begin : begin + size] for begin in range(0, len(items), size))

@@ -1,8 +1,10 @@
 """Late ensembles: masks from the probabilities that several predictions have left on disk.
 
-    ids = blend_folders([Weighted(Path("a")), Weighted(Path("b"), 0.5)], competition, Path("masks"))
+    outcome = blend_folders([Weighted(Path("a")), Weighted(Path("b"), 0.5)], competition, Path("masks"))
+    outcome.made, outcome.kept                   # ids of images
 
 Files are read and averaged by bands. Where working sizes differ, the smaller are enlarged, bilinearly, to the largest.
+A blend that was broken off goes on: masks of the very same files, weights and decision are kept.
 """
 
 from __future__ import annotations
@@ -14,17 +16,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lib import files
 from lib.competitions import Competition
 from lib.errors import DataError, UsageError, first
 from lib.inference.areas import without_small
 from lib.inference.decision import Decider, Decision
 from lib.inference.ensemble import Weighted
+from lib.inference.folder import Outcome, ended, goes_on, state_of
 from lib.inference.output import MaskOutput, at_size
 from lib.inference.probabilities import Stored, bands
 from lib.inference.restore import Samples
 from lib.inference.source import LARGE
-from lib.rasters.mask_folder import INDEX, must_be_free
 
 
 def blend_folders(
@@ -33,22 +34,29 @@ def blend_folders(
     out: Path,
     decision: Decision | None = None,
     track: Callable[[list, str], Iterable] = lambda images, words: images,
-) -> list[str]:
-    """Write the mask of every image whose probabilities are in all folders; returns their ids.
+) -> Outcome:
+    """Write the mask of every image whose probabilities are in all folders.
 
-    Raises `UsageError` when the folders do not hold the same images, `DataError` for other classes than the
-    competition's.
+    Raises `UsageError` when the folders do not hold the same images, when `out` is one of them, or holds files of the
+    same names that are not predictions; `DataError` for other classes than the competition's.
     """
+    if out.resolve() in [member.path.resolve() for member in members]:
+        raise UsageError(f"{out} holds probabilities, which masks would overwrite", "choose another folder: --out DIR")
     decision = decision or Decision.plain(len(competition.classes), competition.multilabel)
-    ids = _common([member.path for member in members])
+    paths = {
+        image: [(member.path / f"{image}.tif", member.weight) for member in members]
+        for image in _common([member.path for member in members])
+    }
     output = MaskOutput(None, competition, out, decision)
-    must_be_free(out, ids, competition)
-    about = {"blended": {str(member.path): member.weight for member in members}}
-    files.write_json(out / INDEX, {"images": [], **about})
-    for image in track(ids, f"blending {len(ids)} images"):
-        _blend([(member.path / f"{image}.tif", member.weight) for member in members], image, output, decision)
-    files.write_json(out / INDEX, {"images": ids, **about})
-    return ids
+    blended = [[str(member.path.resolve()), member.weight] for member in members]
+    sources = {image: state_of(*(path for path, _ in stored)) for image, stored in paths.items()}
+    outcome = Outcome(kept=goes_on(output, sources, {**output.identity, "blended": blended}, {"blended": blended}))
+    todo = [image for image in paths if image not in outcome.kept]
+    for image in track(todo, f"blending {len(todo)} images"):
+        _blend(paths[image], image, output, decision)
+        outcome.made.append(image)
+    ended(out, outcome)
+    return outcome
 
 
 def averaged(stored: Sequence[tuple[Stored, float]]) -> tuple[tuple[int, int], Iterator[torch.Tensor]]:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lib import files
@@ -68,13 +69,19 @@ def predict_folder(
     """
     made_by = {**output.identity, **(identity or {})}
     outcome = Outcome()
-    outcome.kept = _goes_on(output, [pair.id for pair in pairs], _sources(pairs), made_by, about or {})
+    sources = {pair.id: state_of(pair.image) for pair in pairs}
+    outcome.kept = goes_on(output, sources, made_by, {**(about or {}), "tta": made_by["tta"]})
     kept = set(outcome.kept)
     _work(output, [pair for pair in pairs if pair.id not in kept], outcome, track, {"made_by": made_by})
-    index = output.folder / INDEX
-    failed = {"failed": outcome.failed} if outcome.failed else {}
-    files.write_json(index, files.read_json(index) | {"images": sorted([*outcome.kept, *outcome.made])} | failed)
+    ended(output.folder, outcome)
     return outcome
+
+
+def ended(folder: Path, outcome: Outcome) -> None:
+    """Note in predictions.json which images have a mask, and why others have none."""
+    failed = {"failed": outcome.failed} if outcome.failed else {}
+    content = files.read_json(folder / INDEX)
+    files.write_json(folder / INDEX, content | {"images": sorted([*outcome.kept, *outcome.made])} | failed)
 
 
 def _work(output: Output, todo: list[Pair], outcome: Outcome, track: Track, identity: Any) -> None:
@@ -144,14 +151,17 @@ def _ahead(
         ended.set()
 
 
-def _goes_on(
-    output: Output, ids: list[str], sources: dict[str, str], made_by: dict[str, Any], about: Mapping[str, Any]
-) -> list[str]:
-    """Make the folder ready; the ids whose files an earlier call of the same has left, whole and up to date."""
+def goes_on(output: Output, sources: Mapping[str, str], made_by: Any, about: Mapping[str, Any]) -> list[str]:
+    """Make the folder ready; the ids whose files an earlier call of the same has left, whole and up to date.
+
+    `sources`: what each image's mask is made of, by id; `made_by`: what makes it, as JSON brings it back. Both are
+    compared with those in predictions.json. Raises `UsageError` before any change when the folder holds files of the
+    same names that are not predictions.
+    """
     out = output.folder
     known = files.read_json(out / INDEX) if (out / INDEX).is_file() else None
     if known is None:
-        taken = [path for image in ids for path in output.files(image)]
+        taken = [path for image in sources for path in output.files(image)]
         if taken:
             raise UsageError(
                 f"{out} holds {len(taken)} files that masks would overwrite, {taken[0].name} among them, and nothing "
@@ -162,27 +172,25 @@ def _goes_on(
     same = known.get("made_by") == made_by
     before = known.get("sources") or {}
     kept = []
-    for image in sorted({*known.get("images", ()), *before, *ids}):
+    for image in sorted({*known.get("images", ()), *before, *sources}):
         if same and image in sources and before.get(image) == sources[image]:
             kept += [image] if output.files(image) else []
         else:
             output.forget(image)
-    files.write_json(
-        out / INDEX, {"images": kept, **about, "tta": made_by.get("tta"), "made_by": made_by, "sources": sources}
-    )
+    files.write_json(out / INDEX, {"images": kept, **about, "made_by": made_by, "sources": sources})
     return kept
 
 
-def _sources(pairs: Sequence[Pair]) -> dict[str, str]:
-    """Each image's bytes and time of change, which tell a file from the one that was predicted before."""
-    found = {}
-    for pair in pairs:
+def state_of(*paths: Path) -> str:
+    """Each file's bytes and time of change, which tell it from the one that was used before."""
+    found = []
+    for path in paths:
         try:
-            stat = pair.image.stat()
-            found[pair.id] = f"{stat.st_size} {stat.st_mtime_ns}"
+            stat = path.stat()
+            found.append(f"{stat.st_size} {stat.st_mtime_ns}")
         except OSError:
-            found[pair.id] = "missing"
-    return found
+            found.append("missing")
+    return ", ".join(found)
 
 
 def summary(outcome: Outcome) -> str:

@@ -34,16 +34,14 @@ class Output(ABC):
 
     endings: tuple[str, ...] = (".png", ".tif")
 
-    def __init__(self, predictor: Predictor, competition: Competition, folder: Path) -> None:
+    def __init__(self, predictor: Predictor | None, competition: Competition, folder: Path) -> None:
+        """`predictor`: None where masks are made of stored probabilities."""
         self.predictor, self.competition, self.folder = predictor, competition, folder
 
     @property
     def identity(self) -> dict[str, Any]:
         """Every option that changes what is written."""
-        predictor = self.predictor
-        used = {"competition": self.competition.name, "tta": predictor.tta, "scales": list(predictor.scales)}
-        used |= {"overlap": predictor.overlap, "window": predictor.window, "scale": predictor.scale}
-        return used | {"blend": predictor.blend}
+        return {"competition": self.competition.name} | (self.predictor.identity if self.predictor else {})
 
     def files(self, image: str) -> list[Path]:
         """The files of an image that are there."""
@@ -69,7 +67,7 @@ class MaskOutput(Output):
     """
 
     def __init__(
-        self, predictor: Predictor, competition: Competition, folder: Path, decision: Decision | None = None
+        self, predictor: Predictor | None, competition: Competition, folder: Path, decision: Decision | None = None
     ) -> None:
         super().__init__(predictor, competition, folder)
         self.decision = decision or Decision.plain(len(competition.classes), competition.multilabel)

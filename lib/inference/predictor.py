@@ -4,7 +4,8 @@
     probabilities = predictor(tiles)             # (N, 3, h, w) uint8 → (N, C, h, w) float32
 
 Probabilities are averaged, never logits, which leave seams. Members may have been trained at different working sizes:
-the largest is the common one, and the others see each window resized.
+the largest is the common one, and the others see each window resized. A batch that does not fit into the GPU's memory
+is halved, for all windows to come.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from lib.inference.tta import View, views
+from lib.errors import Failed
+from lib.inference.tta import ORIENTATIONS, View, views
 from lib.inference.windows import Blend, reflected
 from lib.models.segmenter import STRIDE
 from lib.recipe import Recipe
@@ -63,9 +66,36 @@ class Predictor:
         """Whether the models are on a GPU."""
         return self.device.type == "cuda"
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Every option that changes what comes out."""
+        used = {"tta": self.tta, "scales": list(self.scales), "overlap": self.overlap, "window": self.window}
+        return used | {"scale": self.scale, "blend": self.blend}
+
     @torch.inference_mode()
     def __call__(self, tiles: torch.Tensor) -> torch.Tensor:
-        """Class probabilities (N, C, h, w) float32 of windows (N, 3, h, w) uint8 on the models' device."""
+        """Class probabilities (N, C, h, w) float32 of windows (N, 3, h, w) uint8 on the models' device.
+
+        Raises `Failed` when not even one view of one window fits into the memory.
+        """
+        while True:
+            most = min(self.batch, len(tiles) * len(self.scales) * len(ORIENTATIONS[self.tta]))
+            try:
+                parts = [self._answer(part) for part in tiles.split(most)]
+                return parts[0] if len(parts) == 1 else torch.cat(parts)
+            except torch.OutOfMemoryError:
+                if most == 1:
+                    raise Failed(
+                        f"a window of {self.window} pixels does not fit into the memory of {self._name()}",
+                        "smaller windows do: python launch.py --kernel predict --set "
+                        f"infer.window={max(32, self.window // 2)}",
+                    ) from None
+            if self.on_gpu:
+                torch.cuda.empty_cache()  # out of the except clause, whose traceback holds tensors
+            self.batch = min(self.batch, most // 2)  # of threads that share a GPU, another may have gone further
+
+    def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
+        """The members' mean for windows that are seen together."""
         size, total = tiles.shape[-2:], None
         for member in self.members:
             factor = member.recipe.data.scale / self.scale
@@ -92,6 +122,10 @@ class Predictor:
                 images = torch.cat([images for _, images in part]) if len(part) > 1 else part[0][1]
                 maps = self._forward(member.model, images)
                 yield from zip((view for view, _ in part), maps.split(len(tiles)), strict=True)
+
+    def _name(self) -> str:
+        """The device, in words."""
+        return torch.cuda.get_device_name(self.device) if self.on_gpu else "this machine"
 
     def _forward(self, model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
         """Probabilities of (N, 3, h, w); half precision on a GPU, softmax or sigmoid always in float32."""

@@ -109,6 +109,15 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return content.tobytes()
 
 
+def empty_mask(competition: Competition, size: tuple[int, int]) -> np.ndarray | list:
+    """A mask of the competition's kind in which there is nothing; `size`: height and width."""
+    if competition.kind == "instances":
+        return []
+    if competition.kind == "bits":
+        return np.zeros(size, np.uint32)
+    return np.full(size, competition.unclaimed, np.uint8)
+
+
 def write_labels(path: Path, labels: np.ndarray, competition: Competition) -> None:
     """Write a label map (H, W) uint8 as an index PNG in the competition's values, whole or not at all."""
     files.write(path, encode_png(values(competition)[labels]))

@@ -3,8 +3,9 @@
     mask = read_truth(path, competition, size)
 
 Label maps are read by the competition's coding. Where classes overlap, each class may have a folder of its own with
-masks `FOLDER/<class>/ID.png`, in which what is not 0 has the class. Instances are numbers in a mask (values that no
-class has), a folder a class where several have some; else the connected components of a label map.
+masks `FOLDER/<class>/ID.png`, in which what is not 0 has the class, or a TIFF of 32 bits has bit c set for class c.
+Instances are numbers in a mask (values that no class has), a folder a class where several have some; else the connected
+components of a label map.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from lib.competitions import Competition
 from lib.rasters.coding import Coding, from_pixels
 from lib.rasters.instances import Instance
 from lib.rasters.masks import read_labels, read_pixels
+from lib.rasters.tiff import read_planes
 
 Size = tuple[int, int]
 
@@ -77,7 +79,8 @@ def bits_of(labels: np.ndarray) -> np.ndarray:
 def _of_one(path: Path, competition: Competition, size: Size | None) -> np.ndarray | list[Instance]:
     """A single picture that stands for all classes."""
     if competition.kind == "bits":
-        return bits_of(resized(read_labels(path, competition), size))
+        planes = read_planes(path)
+        return resized(bits_of(read_labels(path, competition)) if planes is None else planes, size)
     coding = Coding.of(competition)
     pixels = resized(read_pixels(path, coding.kind == "colour"), size)
     known = {code for code, _ in coding.table}

@@ -21,6 +21,7 @@ from lib.competitions.schema import Source
 from lib.data.scenes import scene
 from lib.errors import SwathError, UsageError
 from lib.rasters import encode_png
+from lib.rasters.masks import empty_mask
 from lib.submissions import container
 from lib.submissions.layout import expected
 from lib.submissions.truth import sizes_of
@@ -100,10 +101,8 @@ def _write_sample(competition: Competition, folder: Path) -> None:
     layout = expected(competition, sizes_of({pair.id: pair.image for pair in pairs}))
     shuffled = replace(layout, rows=layout.rows.by_images(layout.images[::-1]))
 
-    def empty(image: str) -> np.ndarray:
-        if competition.multilabel:
-            return np.zeros(layout.sizes[image], np.uint32)
-        return np.full(layout.sizes[image], competition.unclaimed, np.uint8)
+    def empty(image: str) -> np.ndarray | list:
+        return empty_mask(competition, layout.sizes[image])
 
     with suppress(SwathError):  # a form whose empty file is none has no sample to write
         container.write(empty, competition, shuffled, folder / form.sample)

@@ -15,9 +15,10 @@ from lib.competitions import Competition, Pair
 from lib.errors import UsageError
 from lib.inference import decision as decisions
 from lib.inference import ensemble
+from lib.inference.counting import Item
 from lib.inference.folder import Outcome
 from lib.inference.pseudo import PseudoSet, write_set
-from lib.inference.search import Found, Item, tune
+from lib.inference.search import Found, tune
 from lib.inference.tta import scales_named
 from lib.submissions.job import held_out_pairs, job_for
 from lib.submissions.pipeline import Choice, Track, TrainedRun, any_images, predict

@@ -69,12 +69,15 @@ def blend(
     from lib.inference.blend import blend_folders
     from lib.inference.decision import Decision
     from lib.inference.ensemble import Weighted, weighted
+    from lib.inference.folder import summary
     from lib.launching.following.show import track
     from lib.launching.runs import competition_named
 
     described, word, _ = competition_named(competition)
     members = [Weighted(Path(name).expanduser(), weight) for name, weight in map(weighted, folders)]
     decision = Decision.of(described, read_json(thresholds)) if thresholds else None
-    ids = blend_folders(members, described, out, decision, track)
-    say({"folder": str(out), "images": ids}, as_json, [f"{shown(out)}: {len(ids)} masks of {len(members)} folders"])
+    outcome = blend_folders(members, described, out, decision, track)
+    ids = sorted([*outcome.kept, *outcome.made])
+    document = {"folder": str(out), "images": ids, "kept": len(outcome.kept)}
+    say(document, as_json, [f"{shown(out)}: {len(ids)} masks of {len(members)} folders{summary(outcome)}"])
     next_step(f"python submit.py encode {typed(out)} -c {word} --out FILE")

@@ -1,0 +1,58 @@
+"""What giving up small components would change, so that minimum areas are searched without making masks again.
+
+    changes = changes_of(truth, mask, index, classes)       # (len(AREAS), C, 3): added to the areas for each of AREAS
+    chosen = search_areas(counts, changes, objective)       # a minimum area a class
+
+A component's pixels go to one other class, or to none where classes overlap, so each changes the areas by numbers that
+are known beforehand. All components are those of the mask as it came: what several classes change adds up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lib.inference.areas import around, small
+from lib.inference.objective import Objective, better, scores
+
+AREAS = (0, 8, 32, 128, 512, 2048)
+"""Minimum areas tried, in pixels at the original size."""
+
+
+def search_areas(counts: np.ndarray, changes: np.ndarray, objective: Objective) -> tuple[int, ...]:
+    """The minimum area of every class that scores best.
+
+    `counts`: (N, C, 3) areas of masks as they are; `changes`: (N, C, len(AREAS), C, 3), what giving up a class's
+    components below each of `AREAS` adds to them. Components are given up at once, so changes of classes add up.
+    """
+    chosen, total = [0] * changes.shape[1], counts
+    top = scores(total, objective)
+    for index in range(changes.shape[1]):
+        for place in range(1, len(AREAS)):
+            trial = total + changes[:, index, place] - changes[:, index, chosen[index]]
+            value = scores(trial, objective)
+            if better(value, top):
+                top, total, chosen[index] = value, trial, place
+    return tuple(AREAS[place] for place in chosen)
+
+
+def changes_of(truth: np.ndarray, mask: np.ndarray, index: int, classes: int) -> np.ndarray:
+    """(len(AREAS), C, 3): what giving up components of one class below each of `AREAS` adds to the areas.
+
+    `truth`, `mask`: (H, W) uint8 label maps, or uint32 bit planes.
+    """
+    changes = np.zeros((len(AREAS), classes, 3), np.int64)
+    bits = mask.dtype == np.uint32
+    plane = (mask >> np.uint32(index)) & 1 if bits else mask == index
+    for place, component in small(plane.astype(np.uint8), AREAS[-1]):
+        size, inside = int(component.sum()), truth[place][component]
+        change = np.zeros((classes, 3), np.int64)
+        if bits:
+            change[index] = -int((inside >> np.uint32(index) & 1).sum()), 0, -size
+        else:
+            known = np.bincount(inside, minlength=256)[:classes]
+            other = around(mask[place], component, index)
+            for label, sign in ((index, -1), (other, 1)):
+                if label < classes:
+                    change[label] += sign * known[label], 0, sign * known.sum()
+        changes[np.array(AREAS) > size] += change
+    return changes

@@ -1,0 +1,112 @@
+"""What a decision gets right on held-out images, counted: whole masks at their size, or a sample of their pixels.
+
+    counts, changes = measured(item, competition, decision)      # (C, 3) areas, and what minimum areas would change
+    p, truth = sample(item, competition, step=4)                 # (C, n) probabilities, (n,) truth
+    counted(p, truth, decision)                                  # (C, 3) areas: hits, truth, predicted
+
+Biases and thresholds are searched on the sample, which is a regular grid at the working size; everything that is told
+is measured on whole masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lib.competitions import Competition
+from lib.inference.blend import averaged, must_hold
+from lib.inference.components import AREAS, changes_of
+from lib.inference.decision import Decider, Decision
+from lib.inference.probabilities import Stored
+from lib.rasters import read_labels
+from lib.rasters.truth_masks import read_truth, resized
+from lib.scoring import areas
+
+
+@dataclass(frozen=True)
+class Item:
+    """A held-out image: files of its probabilities with their weights, and its truth."""
+
+    id: str
+    stored: tuple[tuple[Path, float], ...]
+    truth: Path
+
+
+def counted(p: np.ndarray, truth: np.ndarray, decision: Decision) -> np.ndarray:
+    """(C, 3) areas of a decision on probabilities (C, n), without minimum areas."""
+    if decision.multilabel:
+        levels = np.array(decision.threshold, np.float32)[:, None]
+        bits = np.arange(len(p), dtype=np.uint32)[:, None]
+        return _bit_areas((truth >> bits) & 1 > 0, p >= levels)
+    labels = (p * np.array(decision.bias, np.float32)[:, None]).argmax(0).astype(np.uint8)
+    return areas(truth, labels, len(p))
+
+
+def sample(item: Item, competition: Competition, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every `step`-th row and column of an image's probabilities (C, n) float32, and the truth there (n,)."""
+    with ExitStack() as stack:
+        stored = _opened(item, competition, stack)
+        shape, rows = averaged(stored)
+        p = torch.cat([band[:, -top % step :: step, ::step] for top, band in _numbered(rows)], dim=1).numpy()
+    truth = truth_of(item, competition)
+    down, across = (
+        ((np.arange(0, working, step) + 0.5) * own / working).astype(int)
+        for working, own in zip(shape, truth.shape, strict=True)
+    )
+    return p.reshape(len(p), -1), truth[np.ix_(down, across)].reshape(-1)
+
+
+def measured(item: Item, competition: Competition, decision: Decision) -> tuple[np.ndarray, np.ndarray]:
+    """(C, 3) areas of an image's whole mask at its size, and (C, len(AREAS), C, 3) what minimum areas would change.
+
+    The areas are those of the decision with its own minimum areas, which are among `AREAS`.
+    """
+    with ExitStack() as stack:
+        stored = _opened(item, competition, stack)
+        shape, rows = averaged(stored)
+        size = competition.submission.size or stored[0][0].size
+        decider = Decider(decision, shape, size)
+        mask = np.concatenate([decider.feed(band) for band in rows])
+    truth = resized(truth_of(item, competition), mask.shape)
+    classes = len(competition.classes)
+    changes = np.stack([changes_of(truth, mask, index, classes) for index in range(classes)])
+    counts = areas(truth, mask, classes)
+    for index, least in enumerate(decision.min_area):
+        counts = counts + (changes[index, AREAS.index(least)] if least else 0)
+    return counts, changes
+
+
+def pixels(item: Item, competition: Competition) -> int:
+    """Pixels of an image at the working size."""
+    with ExitStack() as stack:
+        ((first, _), *_) = _opened(item, competition, stack)
+        return first.shape[0] * first.shape[1]
+
+
+def truth_of(item: Item, competition: Competition) -> np.ndarray:
+    """An image's truth at its own size: (H, W) uint8 labels, or uint32 bit planes where classes overlap."""
+    return (read_truth if competition.multilabel else read_labels)(item.truth, competition)
+
+
+def _bit_areas(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """(C, 3) areas of boolean planes (C, n)."""
+    return np.stack([(truth & predicted).sum(1), truth.sum(1), predicted.sum(1)], axis=1).astype(np.int64)
+
+
+def _opened(item: Item, competition: Competition, stack: ExitStack) -> list[tuple[Stored, float]]:
+    stored = [(stack.enter_context(Stored(path)), weight) for path, weight in item.stored]
+    for each, _ in stored:
+        must_hold(each, competition)
+    return stored
+
+
+def _numbered(rows: Iterable[torch.Tensor]) -> Iterable[tuple[int, torch.Tensor]]:
+    top = 0
+    for band in rows:
+        yield top, band
+        top += band.shape[1]
