@@ -10,15 +10,14 @@ import pytest
 from lib import files
 from lib.competitions import load
 from lib.errors import DataError, UsageError
-from lib.rasters.images import header_size
-from lib.rasters.truth_masks import components, read_truth
+from lib.rasters.instances import components
 from lib.reporting.gallery import Gallery
 from lib.reporting.score_page import page
 from lib.scoring import take
 from lib.scoring.breakdown import Breakdown, border_distance
 from lib.submissions import expected, write
 from lib.submissions.scored import score_place, write_score
-from lib.submissions.truth import of_paths, score_document, score_masks, truths
+from lib.submissions.truth import score_document, score_masks, truth_in
 from tests.oracles import painted
 
 
@@ -75,7 +74,7 @@ def test_what_does_not_fit_is_said(steel):
     with pytest.raises(DataError, match="no mask of b"):
         score_place(folder / "masks", folder / "truth", competition)
     save(folder / "masks" / "b.png", np.zeros((12, 15), np.uint8))
-    with pytest.raises(DataError, match="mask of b is 15x12, and masks of 16x12 are scored"):
+    with pytest.raises(DataError, match="mask of b is 15x12, and the file needs 16x12"):
         score_place(folder / "masks", folder / "truth", competition)
 
 
@@ -126,12 +125,12 @@ def test_classes_that_overlap_have_a_folder_each(tmp_path):
         if index != 2:
             save(tmp_path / name / "sky.png", np.where(truth >> np.uint32(index) & 1, 255, 0).astype(np.uint8))
     truth &= ~np.uint32(4)
-    paths = truths(competition, tmp_path)
-    assert np.array_equal(read_truth(paths["sky"], competition), truth)
-    bigger = read_truth(paths["sky"], competition, (12, 16))
+    right = truth_in(tmp_path, competition)
+    assert np.array_equal(right.mask("sky", None), truth)
+    bigger = right.mask("sky", (12, 16))
     assert np.array_equal(bigger, truth.repeat(2, 0).repeat(2, 1))
     prediction = np.random.default_rng(3).integers(0, 16, (6, 8)).astype(np.uint32)
-    total, each = score_masks([("sky", prediction)], of_paths(paths, competition), competition, {}, details=True)
+    total, each = score_masks([("sky", prediction)], right, competition, {}, details=True)
     shared = [np.count_nonzero(truth & prediction & 1 << index) for index in range(4)]
     sums = [np.count_nonzero(side & 1 << index) for side in (truth, prediction) for index in range(4)]
     dices = [2 * shared[index] / (sums[index] + sums[4 + index]) for index in range(4)]
@@ -140,24 +139,19 @@ def test_classes_that_overlap_have_a_folder_each(tmp_path):
     assert "Fish" in html
 
 
-@pytest.mark.parametrize("form", ["numbers", "black and white", "labels", "folders"])
-def test_instances_from_pictures(tmp_path, form):
-    """Three nuclei, two of which touch at a corner only where numbers tell them apart."""
+def test_instances_are_found_missed_and_sized(tmp_path):
+    """Three nuclei, of which one is predicted."""
     competition = load("dsb-2018")
     numbers = np.zeros((9, 12), np.uint16)
     numbers[1:3, 1:4], numbers[3:5, 4:6], numbers[7, :] = 5, 900, 2
-    pixels = {"numbers": numbers, "folders": numbers, "labels": (numbers > 0).astype(np.uint8)}
-    pixels["black and white"] = pixels["labels"] * 255
-    save(tmp_path / ("nucleus" if form == "folders" else "") / "im.png", pixels[form])
-    paths = truths(competition, tmp_path)
-    found = read_truth(paths["im"], competition)
-    assert header_size(paths["im"]) == (9, 12)
-    assert len(found) == (3 if form in ("numbers", "folders") else 2)
+    save(tmp_path / "im.png", numbers)
+    right = truth_in(tmp_path, competition)
+    found = right.mask("im", None)
+    assert right.sizes == {"im": (9, 12)}
+    assert len(found) == 3
     assert np.array_equal(sum(painted(one, (9, 12)) for one in found), (numbers > 0).ravel())
-    prediction = read_truth(paths["im"], competition)[:1]
-    total, _ = score_masks(
-        [("im", prediction)], of_paths(paths, competition), competition, {"im": (9, 12)}, details=True
-    )
+    prediction = found[:1]
+    total, _ = score_masks([("im", prediction)], right, competition, {"im": (9, 12)}, details=True)
     assert total.value == pytest.approx(1 / len(found))
     assert total.classes[1]["instances"] == {"hits": 1, "truth": len(found), "predicted": 1}
     assert total.details["size"][0]["found"] == 1

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from lib.competitions import load, presets
-from lib.rasters.instances import Instance
-from lib.rasters.truth_masks import components, numbered
+from lib.rasters.instances import Instance, components, numbered
 from lib.scoring import Tally, image_scores, interval, score, take
 from tests import oracles
 
@@ -138,6 +137,6 @@ def test_numbers_of_a_map_become_instances():
     numbers = np.zeros((4, 6), np.uint16)
     numbers[0, 1:3] = numbers[1, :2] = 7
     numbers[3] = 300
-    one, other = numbered(numbers, 1)
+    one, other = numbered(numbers, 1).values()
     assert one.runs.tolist() == [[1, 3], [6, 8]]
     assert (one.area, other.runs.tolist()) == (4, [[18, 24]])

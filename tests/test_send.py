@@ -9,7 +9,7 @@ import pytest
 from lib import files
 from lib.launching.kaggle.uploads import TRIES
 from lib.submissions import expected
-from lib.submissions.truth import score_file, sizes_of, truths
+from lib.submissions.truth import score_file, truth_in
 from tests.conftest import Program, interrupt, program_in, wait_for
 from tests.loopback import Competition, HtmlPage, Refuse, Replace, Reset, Slow
 
@@ -28,8 +28,8 @@ def sender(server, submission, scenes, tmp_path, cache, competition) -> Program:
     files.write_json(run / "run.json", content)
 
     def scorer(path):
-        paths = truths(competition, scenes / "truth")
-        return round(score_file(path, competition, expected(competition, sizes_of(paths)), paths)[0].value, 5)
+        truth = truth_in(scenes / "truth", competition)
+        return round(score_file(path, competition, expected(competition, truth.sizes), truth)[0].value, 5)
 
     server.competitions["land-from-above"] = Competition(scorer=scorer)
     server.scoring_polls = 2

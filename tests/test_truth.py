@@ -11,7 +11,7 @@ from lib.errors import UsageError
 from lib.rasters import write_colours
 from lib.submissions import expected, write
 from lib.submissions.job import find_job
-from lib.submissions.truth import score_file, sizes_of, truths
+from lib.submissions.truth import score_file, truth_in
 
 
 @pytest.mark.parametrize("place", ["{}_mask.png", "truth/{}_mask.png", "{}.png"])
@@ -19,12 +19,12 @@ def test_truth_is_found_flat_or_laid_out(tmp_path, place):
     competition = load("sample")
     for image in ("3", "17"):
         write_colours(tmp_path / "t" / place.format(image), np.zeros((4, 5), np.uint8), competition)
-    assert set(truths(competition, tmp_path / "t")) == {"3", "17"}
+    assert set(truth_in(tmp_path / "t", competition).sizes) == {"3", "17"}
 
 
 def test_no_truth():
     with pytest.raises(UsageError, match="does not exist"):
-        truths(load("sample"), Path("/nowhere/at/all"))
+        truth_in(Path("/nowhere/at/all"), load("sample"))
 
 
 def test_a_file_of_fixed_size_is_scored_at_that_size(tmp_path):
@@ -34,12 +34,12 @@ def test_a_file_of_fixed_size_is_scored_at_that_size(tmp_path):
     truth = np.zeros((8, 8), np.uint8)
     truth[:4] = 1
     write_colours(tmp_path / "t" / "im.png", truth, competition)
-    paths = truths(competition, tmp_path / "t")
-    layout = expected(competition, sizes_of(paths))
+    right = truth_in(tmp_path / "t", competition)
+    layout = expected(competition, right.sizes)
     prediction = np.zeros((4, 4), np.uint8)
     prediction[:3] = 1
     write(lambda image: prediction, competition, layout, tmp_path / "file.csv")
-    total, each = score_file(tmp_path / "file.csv", competition, layout, paths)
+    total, each = score_file(tmp_path / "file.csv", competition, layout, right)
     assert total.value == pytest.approx(2 * 8 / (8 + 12))
     assert each == {"im": total.value}
     assert list(total.per_class) == ["agriculture"]

@@ -56,6 +56,10 @@ POOLS = {
 }
 
 
+VOLUMES = "mean {} over volumes and classes"
+"""Of a distance, however the rule is pooled."""
+
+
 def _regex(text: str) -> str:
     try:
         re.compile(text)
@@ -108,7 +112,8 @@ class Rule(Strict):
         """The rule in a few words, as tables print it."""
         first, last = self.thresholds[0], self.thresholds[-1]
         sweep = f"{first:g}" if first == last else f"{first:g}:{last:g}"
-        return POOLS[self.pool].format(WORDS[self.measure].format(beta=self.beta, sweep=sweep))
+        pool = VOLUMES if self.measure == "hausdorff" else POOLS[self.pool]
+        return pool.format(WORDS[self.measure].format(beta=self.beta, sweep=sweep))
 
     @property
     def needs_instances(self) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from lib.competitions import Competition
 from lib.errors import DataError
 from lib.rasters import runs as rn
+from lib.rasters.bits import plane
 
 Neighbours = Literal[4, 8]
 
@@ -41,14 +42,15 @@ class Instance:
 
 
 def components(labels: np.ndarray, classes: Iterable[int], neighbours: Neighbours = 8) -> list[Instance]:
-    """The connected components of each class of a label map (H, W) uint8: class by class, in the order of their first
-    pixels.
+    """The connected components of each class of a label map (H, W) uint8, or of bit planes (H, W) uint32: class by
+    class, in the order of their first pixels.
 
     `neighbours` 8: pixels that touch at a corner belong together.
     """
     found = []
     for index in classes:
-        count, numbers = cv2.connectedComponents(np.equal(labels, index).view(np.uint8), connectivity=neighbours)
+        chosen = plane(labels, index) if labels.dtype == np.uint32 else np.equal(labels, index)
+        count, numbers = cv2.connectedComponents(chosen.view(np.uint8), connectivity=neighbours)
         own = numbered(numbers, index).values() if count > 1 else ()
         found += sorted(own, key=lambda each: each.runs[0, 0])
     return found

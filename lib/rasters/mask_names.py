@@ -24,7 +24,9 @@ LAYER = "~"
 """Stands between a class's folder and the number of a further layer, where instances of the class overlap."""
 
 
-def mask_files(folder: Path, competition: Competition | None = None) -> dict[str, Path]:
+def mask_files(
+    folder: Path, competition: Competition | None = None, suffixes: tuple[str, ...] = SUFFIXES
+) -> dict[str, Path]:
     """The masks in a folder by image id, which is the file's name without its ending, sorted.
 
     With a competition whose file holds pictures, files that are called like its members are known by their id, and
@@ -32,11 +34,7 @@ def mask_files(folder: Path, competition: Competition | None = None) -> dict[str
     are masks of one image.
     """
     members = _members(competition) if competition else []
-    paths = [
-        path
-        for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    ]
+    paths = listed(folder, suffixes)
     main = members and any(members[0].fullmatch(path.stem) for path in paths)
     found: dict[str, Path] = {}
     for path in paths:
@@ -54,13 +52,24 @@ def mask_files(folder: Path, competition: Competition | None = None) -> dict[str
     return found
 
 
+def listed(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+    """The files directly in a folder that have one of the endings, sorted; hidden ones are none."""
+    return [
+        path
+        for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    ]
+
+
 def class_folders(folder: Path, competition: Competition) -> dict[int, list[Path]]:
     """The folders of classes below a folder, with further layers behind the first; empty when there are none."""
-    found = {
-        index: [folder / (name if layer == 1 else f"{name}{LAYER}{layer}") for layer in range(1, 100)]
-        for index, name in ((index, folder_name(name)) for index, name in enumerate(competition.names))
-    }
-    return {index: [path for path in paths if path.is_dir()] for index, paths in found.items() if paths[0].is_dir()}
+    there = {path.name: path for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else {}
+    found = {}
+    for index, name in enumerate(map(folder_name, competition.names)):
+        names = [name, *(f"{name}{LAYER}{layer}" for layer in range(2, 100))] if name in there else []
+        if names:
+            found[index] = [there[each] for each in names if each in there]
+    return found
 
 
 def folder_name(name: str) -> str:

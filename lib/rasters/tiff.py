@@ -22,9 +22,6 @@ from lib.rasters.reader import Georeference
 if TYPE_CHECKING:
     from rasterio import DatasetReader
 
-if TYPE_CHECKING:
-    pass
-
 SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff")
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from lib.competitions import Competition, Metric, Rule
-from lib.rasters.instances import Instance
-from lib.rasters.truth_masks import bits_of, components
+from lib.rasters import bits
+from lib.rasters.instances import Instance, components, neighbours
 from lib.scoring import instances as objects
 from lib.scoring.confusion import areas_of, bit_areas, confusion_with_none
 from lib.scoring.patches import patches
@@ -97,7 +97,9 @@ def take(truth: Mask, prediction: Mask, competition: Competition, size: tuple[in
     """
     if isinstance(truth, np.ndarray) and isinstance(prediction, np.ndarray):
         if competition.kind == "bits":
-            truth, prediction = (mask if mask.dtype == np.uint32 else bits_of(mask) for mask in (truth, prediction))
+            truth, prediction = (
+                mask if mask.dtype == np.uint32 else bits.of_labels(mask) for mask in (truth, prediction)
+            )
             count = _bits(truth, prediction, competition)
         else:
             truth, prediction = patches(truth, competition), patches(prediction, competition)
@@ -151,7 +153,9 @@ def _run_areas(truth: Sequence[Instance], prediction: Sequence[Instance], compet
 
 
 def _instances(mask: Mask, competition: Competition) -> Sequence[Instance]:
-    return components(mask, competition.sent) if isinstance(mask, np.ndarray) else mask
+    if not isinstance(mask, np.ndarray):
+        return mask
+    return components(mask, competition.sent, neighbours(competition))
 
 
 def _runs(mask: Mask, index: int) -> np.ndarray:

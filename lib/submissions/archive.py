@@ -5,8 +5,8 @@ with open_archive(path) as archive:            # a zip file, or a folder
     content = archive.read("a.png", most=1_000_000)
 
 A member is read by its name and never extracted. Refused are names that leave the folder (absolute, `..`, drive
-letters, backslashes), links, names that stand twice, and members that unpack to more than a picture of their image can
-have.
+letters, backslashes), links, encrypted members, names that stand twice, and members that unpack to more than a picture
+of their image can have.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from lib.errors import DataError, Refused, UsageError, first
 
 DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)
-"""What reading a member may end in: broken streams, a password, a compression that Python lacks."""
+"""What reading a member may end in: broken streams, a compression that Python lacks."""
 
 LARGEST = 2**31
 """Bytes that a member may have where nothing says how large its image is."""
@@ -118,6 +118,9 @@ def _refuse(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
     links = [info.filename for info in members if stat.S_ISLNK(info.external_attr >> 16)]
     if links:
         raise Refused(f"{path}: {first(links, 3)}: a link instead of a picture", "put the pictures themselves into it")
+    locked = [info.filename for info in members if info.flag_bits & 1]
+    if locked:
+        raise Refused(f"{path}: encrypted: {first(locked, 3)}", "make it again without a password")
     twins = [name for name, count in Counter(info.filename for info in members).items() if count > 1]
     if twins:
         raise Refused(f"{path}: {len(twins)} names stand more than once: {first(twins, 3)}", "keep one of each")

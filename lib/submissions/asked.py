@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from lib.competitions import Competition
@@ -20,6 +19,7 @@ from lib.rasters.tiff import SUFFIXES, tiff_size
 from lib.submissions import coco_file
 from lib.submissions.archive import open_archive
 from lib.submissions.layout import Layout, Size, expected, of_table
+from lib.submissions.pictures import image_ids
 
 IMAGES = (".jpg", ".jpeg", ".png", *SUFFIXES)
 
@@ -91,18 +91,11 @@ def _of_file(competition: Competition, file: Path, size: Size | None, extents: M
         layout = expected(competition, dict(coco_file.scan(file).sizes))
     else:
         with open_archive(file) as archive:
-            layout = expected(competition, dict.fromkeys(_ids(competition, archive.names)))
+            found = image_ids(competition, archive.names)
+        if not found:
+            raise DataError(f"no picture is called like {competition.submission.pictures.member}")
+        layout = expected(competition, dict.fromkeys(found))
     return dataclasses.replace(layout, asked=False)
-
-
-def _ids(competition: Competition, names: Iterable[str]) -> list[str]:
-    """The ids of images whose first picture is among some names."""
-    shape = re.escape(competition.submission.pictures.member)
-    shape = shape.replace(r"\{id\}", "(?P<id>[^/]+)", 1).replace(r"\{id\}", "(?P=id)")
-    found = [match["id"] for name in names if (match := re.fullmatch(shape, name))]
-    if not found:
-        raise DataError(f"no picture is called like {competition.submission.pictures.member}")
-    return found
 
 
 def _sizes_of(masks: BroughtMasks, data: Path | None) -> dict[str, Size]:

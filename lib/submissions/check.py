@@ -17,7 +17,7 @@ from lib.competitions import Competition
 from lib.errors import DataError, Refused, SwathError, first
 from lib.rasters.instances import overlapping
 from lib.submissions import check_rows, compare
-from lib.submissions.container import opened
+from lib.submissions.container import opened, weight
 from lib.submissions.decoding import must_not_overlap
 from lib.submissions.findings import Finding, Findings
 from lib.submissions.layout import Layout, Mask, Masks, Size
@@ -59,7 +59,7 @@ def must_pass(path: Path, competition: Competition, layout: Layout) -> None:
 
 def _limit(path: Path, competition: Competition, found: Findings) -> None:
     limit = competition.submission.max_megabytes
-    size = path.stat().st_size / 1e6 if path.is_file() else 0
+    size = weight(path) / 1e6 if limit and path.exists() else 0
     if limit and size > limit:
         found.problem(f"{path} is {size:.1f} MB, and the competition takes {limit:g} MB", found.refused)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from lib import files
 from lib.competitions import Competition
 from lib.errors import UsageError
+from lib.rasters.mask_names import INDEX
 from lib.submissions import coco_file, pictures, table
 from lib.submissions.archive import open_archive
 from lib.submissions.coco_file import Results
 from lib.submissions.layout import Layout, Mask, Masks
-from lib.submissions.pictures import Album, Places, nowhere
+from lib.submissions.pictures import Album, Places, image_ids, nowhere
 from lib.submissions.table import Table
 
 
@@ -46,6 +47,18 @@ def opened(path: Path, competition: Competition, layout: Layout) -> Table | Albu
     """A file whose masks are read image by image: `with opened(…) as file: file.mask(image)`."""
     form = competition.submission
     return (Table if form.csv else Results if form.coco else Album)(path, competition, layout)
+
+
+def is_file_of(folder: Path, competition: Competition) -> bool:
+    """Whether a folder is to be read as the competition's file, in the file's own values, and not as masks, in the
+    classes' values.
+
+    It is where the competition takes a folder and files in it are called like its members, unless the kit marked it as
+    its masks (predictions.json).
+    """
+    if not competition.submission.folder or (folder / INDEX).is_file():
+        return False
+    return bool(image_ids(competition, open_archive(folder).names))
 
 
 def read(path: Path, competition: Competition, layout: Layout) -> Iterator[tuple[str, Mask]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -116,6 +117,13 @@ class Album:
         extra = set(self.names) - {row.id for rows in self.rows.values() for row in rows}
         if extra:
             raise DataError(f"{self.path} has {len(extra)} members that nobody asked for: {min(extra)}")
+
+
+def image_ids(competition: Competition, names: Iterable[str]) -> list[str]:
+    """The ids of the images whose first picture is among some names."""
+    shape = re.escape(competition.submission.pictures.member)
+    shape = shape.replace(r"\{id\}", "(?P<id>[^/]+)", 1).replace(r"\{id\}", "(?P=id)")
+    return [match["id"] for name in names if (match := re.fullmatch(shape, name))]
 
 
 def labels_of(content: bytes, row: Row, competition: Competition, size: Size | None, source: str) -> np.ndarray:

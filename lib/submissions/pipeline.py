@@ -27,7 +27,7 @@ from lib.submissions.check import check
 from lib.submissions.job import Job, Trained, job_for
 from lib.submissions.layout import Masks
 from lib.submissions.pictures import nowhere
-from lib.submissions.truth import score_document, score_file
+from lib.submissions.scored import score_job
 
 Track = Callable[[list, str], Iterable]
 
@@ -170,20 +170,18 @@ def any_images(path: Path) -> list[Pair]:
 
 def make_file(job: Job, masks: Masks, folder: Path) -> dict[str, Any]:
     """Write `folder/submission.csv` (or what the competition takes), decode it again and compare, score it where there
-    is a truth.
+    is a truth, and say so in score.json and score.html beside it.
 
     Returns what happened: `file`, `sha256`, `bytes`, `rows`, `images`, `which`, `problems`, `score` (None without a
-    truth or with problems).
+    truth or with problems), `score_files` (paths), `no_page` (why those were not written, or None).
     """
     layout, path = job.layout(), folder / f"submission{container.suffix(job.competition)}"
     places = masks.place if isinstance(masks, BroughtMasks) else nowhere
     container.write(masks, job.competition, layout, path, places)
     problems = check(path, job.competition, layout, masks)
-    scored = (
-        score_document(job.competition, *score_file(path, job.competition, layout, job.truth))
-        if job.truth and not problems
-        else None
-    )
+    document, written, why_not = None, [], None
+    if job.truth and not problems:
+        document, written, why_not = score_job(path, job, layout, folder)
     return {
         "file": str(path),
         "sha256": container.digest(path),
@@ -193,5 +191,7 @@ def make_file(job: Job, masks: Masks, folder: Path) -> dict[str, Any]:
         "which": job.which,
         "sample": str(job.sample) if job.sample else None,
         "problems": problems,
-        "score": scored,
+        "score": document,
+        "score_files": [str(path) for path in written],
+        "no_page": why_not,
     }

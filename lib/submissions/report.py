@@ -17,14 +17,15 @@ COMPARE = "python launch.py runs"
 
 
 def made_lines(made: dict[str, Any]) -> list[str]:
-    """The file that was made, whether it is right, and what it scores."""
+    """The file that was made, whether it is right, and what it scores; a session's file has no page here."""
     holds = f"{made['rows']} rows for {made['images']} {made['which']} images, {made['bytes']:,} bytes"
     lines = [f"{shown(Path(made['file']))}: {holds}"]
     if made["problems"]:
         return lines + [f"  wrong: {problem}" for problem in made["problems"]]
     against = "ids, columns and order as in the sample submission" if made["sample"] else "ids as expected"
     lines.append(f"  decoded again: every pixel as predicted; {against}")
-    return lines + (score_lines(made["score"]) if made["score"] else [])
+    lines += score_lines(made["score"] | {"files": made.get("score_files", ())}) if made["score"] else []
+    return lines + ([f"  no page: {made['no_page']}"] if made.get("no_page") else [])
 
 
 def check_lines(file: Path, layout: Layout, found: list[Finding]) -> list[str]:
@@ -42,7 +43,7 @@ def score_lines(scored: dict[str, Any]) -> list[str]:
     between = f", 95 % within {low_high[0]:.3f} .. {low_high[1]:.3f}" if low_high else ""
     lines = [f"{scored['rule']}: {scored['score']:.5f} over {len(scored['images'])} images{between}"]
     majority = f", majority class everywhere {base['majority']:.5f}" if "majority" in base else ""
-    lines.append(f"  empty {base['empty']:.5f}{majority}")
+    lines.append(f"  baselines: empty file {base['empty']:.5f}{majority}")
     lines += [f"  {part['weight']:g} x {_number(part['value'], 5)}  {part['label']}" for part in scored["parts"]]
     lines += [f"  beside it: {_number(rule['value'], 5)}  {rule['label']}" for rule in scored["also"]]
     if scored["groups"]:

@@ -1,7 +1,8 @@
-"""What `submit.py score` does: truth and predictions brought together; score.json and score.html.
+"""Truth and predictions brought together, as `submit.py` and `submit.py score` do it; score.json and score.html.
 
 document, pictures = score_place(path, truth, competition)
 written = write_score(folder, document, pictures, competition, path)
+document, written, why_not = score_job(path, job, layout, folder)
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from lib import files
 from lib.competitions import Competition, find_pairs
 from lib.competitions.layout import holds
 from lib.data.roots import home_root
-from lib.errors import Failed, UsageError
+from lib.errors import Failed, SwathError, UsageError
 from lib.folders import cache_folder
 from lib.rasters import header_size
 from lib.reporting.gallery import Gallery, Picture
 from lib.reporting.score_page import page
 from lib.submissions.asked import extents_of
-from lib.submissions.layout import expected
+from lib.submissions.job import Job
+from lib.submissions.layout import Layout, expected
 from lib.submissions.truth import score_document, score_file, truth_at
 
 DOCUMENT, PAGE = "score.json", "score.html"
@@ -63,6 +65,25 @@ def images_under(competition: Competition, data: Path | None) -> dict[str, Path]
     if not root.is_dir():
         raise UsageError(f"{root} is no folder", "give the images with --data DIR")
     return {path.stem: path for path in sorted(root.iterdir()) if path.suffix.lower() in IMAGES}
+
+
+def score_job(path: Path, job: Job, layout: Layout, folder: Path) -> tuple[dict[str, Any], list[Path], str | None]:
+    """Score the file of a job whose truth is at hand: the document, what was written into `folder`, or why not."""
+    gallery = Gallery(job.competition)
+    total, each = score_file(path, job.competition, layout, job.truth, see=gallery.see)
+    document = score_document(job.competition, total, each)
+    pictures = gallery.pictures({pair.id: pair.image for pair in job.images}, each)
+    return document, *written_or_why(folder, document, pictures, job.competition, path)
+
+
+def written_or_why(
+    folder: Path, document: dict[str, Any], pictures: list[Picture], competition: Competition, scored: Path
+) -> tuple[list[Path], str | None]:
+    """What `write_score` wrote, or else why it wrote nothing: a score does not hang on its page."""
+    try:
+        return write_score(folder, document, pictures, competition, scored), None
+    except SwathError as error:
+        return [], error.reason
 
 
 def write_score(

@@ -1,7 +1,10 @@
 """Scores predictions against truth masks by the competition's own rule: a submitted file, or a folder of masks.
 
-paths = truths(competition, folder)
-total, each = score_file(path, competition, expected(competition, sizes_of(paths)), paths)
+truth = truth_at(place, competition)
+total, each = score_file(path, competition, expected(competition, truth.sizes), truth)
+
+A folder is taken for the competition's file where that is a folder (`lib.submissions.container.is_file_of`), else for
+masks, and scores what a file made of them scores.
 """
 
 from __future__ import annotations
@@ -15,12 +18,13 @@ from lib.competitions import Competition
 from lib.competitions.patterns import fields, find
 from lib.competitions.schema import Source
 from lib.errors import DataError, UsageError
-from lib.rasters import header_size, mask_files, masks_in
-from lib.rasters.truth_masks import class_masks, read_truth
+from lib.rasters import header_size, masks_in
+from lib.rasters.truth_masks import TruthFolder, read_truth
 from lib.scoring import Score, Tally, image_scores, interval, score, take
 from lib.scoring.breakdown import Breakdown
 from lib.scoring.tally import Mask
-from lib.submissions.container import read
+from lib.submissions.compare import wanted
+from lib.submissions.container import is_file_of, opened, read
 from lib.submissions.layout import Layout, Size, expected
 
 MOST_PIXELS = 100_000_000
@@ -52,7 +56,7 @@ def truth_at(
     `UsageError` when there is nothing.
     """
     if not place.is_file():
-        return of_paths(truths(competition, place), competition)
+        return truth_in(place, competition)
     csv = competition.submission.csv
     if not csv and not images:
         raise UsageError(
@@ -76,25 +80,17 @@ def of_paths(paths: Mapping[str, Path], competition: Competition) -> Truth:
     return Truth(sizes_of(paths), lambda image, size: read_truth(paths[image], competition, size))
 
 
-def truths(competition: Competition, folder: Path) -> dict[str, Path]:
-    """Truth masks in a folder by image id: laid out like the data root, or flat, or simply `{id}.png`.
-
-    Of classes that overlap also a folder each, `CLASS/{id}.png`: an image's path is that of one of its masks.
-    """
+def truth_in(folder: Path, competition: Competition) -> Truth:
+    """The truth masks in a folder: laid out like the data root, or flat, or simply `{id}.png`, or `CLASS/{id}.png`."""
     if not folder.is_dir():
         raise UsageError(f"the truth folder {folder} does not exist", "give it with --truth DIR")
     for source in (competition.data.test, competition.data.train):
         for pattern in (source.masks, PurePosixPath(source.masks).name) if source and source.masks else ():
             found = masks_by_id(source, pattern, folder)
             if found:
-                return found
-    found = class_masks(folder, competition) if competition.kind != "labels" else {}
-    if found:
-        return found
-    found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".png", ".tif", ".tiff")}
-    if not found:
-        raise UsageError(f"{folder} holds no truth masks", "files named like the competition's masks, or ID.png")
-    return found
+                return of_paths(found, competition)
+    masks = TruthFolder(folder, competition)
+    return Truth(masks.sizes(), masks)
 
 
 def masks_by_id(source: Source, pattern: str, folder: Path) -> dict[str, Path]:
@@ -188,27 +184,15 @@ def score_document(competition: Competition, total: Score, each: dict[str, float
 
 
 def _of_folder(folder: Path, competition: Competition, layout: Layout) -> Iterator[tuple[str, Mask]]:
-    """Masks of a folder: label maps, or whatever a truth of the competition's kind may look like."""
-    masks = masks_in(folder, competition) if competition.kind == "labels" else _any_kind(folder, competition)
+    """What a folder gives for each image: the competition's file, or masks, as a file made of them would hold them."""
+    if is_file_of(folder, competition):
+        with opened(folder, competition, layout) as album:
+            yield from ((image, album.mask(image)) for image in layout.images)
+        return
+    masks = masks_in(folder, competition)
+    masks.must_fit(layout.sizes)
     for image in layout.images:
-        mask, size = masks(image), layout.sizes[image]
-        if size is not None and hasattr(mask, "shape") and mask.shape != tuple(size):
-            raise DataError(
-                f"the mask of {image} is {mask.shape[1]}x{mask.shape[0]}, and masks of {size[1]}x{size[0]} are scored",
-                "predict at that size: labels are never resized",
-            )
-        yield image, mask
-
-
-def _any_kind(folder: Path, competition: Competition) -> Callable[[str], Mask]:
-    paths = class_masks(folder, competition) or mask_files(folder)
-
-    def mask(image: str) -> Mask:
-        if image not in paths:
-            raise DataError(f"{folder} holds no mask of {image}", f"save it as {image}.png")
-        return read_truth(paths[image], competition)
-
-    return mask
+        yield image, wanted(masks(image), image, competition, layout, layout.sizes[image])
 
 
 def _must_fit(image: str, truth: Mask, size: Size) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer import Exit, Typer
 
-from lib.errors import Failed, SwathError
+from lib.errors import Failed
 from lib.launching import options
 from lib.launching.runs import competition_named
 from lib.launching.terminal import next_step, say, talk
@@ -109,17 +109,17 @@ def score(
 ) -> None:
     """Score a file, or a folder of masks, by the competition's rule."""
     from lib.submissions import report
-    from lib.submissions.scored import score_place, write_score
+    from lib.submissions.scored import score_place, write_score, written_or_why
 
     described, word, _ = competition_named(competition)
     document, pictures = score_place(file, truth, described, data, details)
-    written = []
-    try:
-        written = write_score(out or file.resolve().parent, document, pictures, described, file)
-    except SwathError as error:
-        if out:
-            raise
-        talk(f"no page was written: {error.reason}")
+    why_not = None
+    if out:
+        written = write_score(out, document, pictures, described, file)
+    else:
+        written, why_not = written_or_why(file.resolve().parent, document, pictures, described, file)
+    if why_not:
+        talk(f"no page was written: {why_not}")
     document["files"] = [str(path) for path in written]
     say(document, as_json, report.score_lines(document))
     next_step(report.after_score(described, word, file))
