@@ -1,5 +1,5 @@
 """All cases, in the table's order; the libraries that they compare are imported when a case is called."""
 
-from benchmarks import commands, launching, restoring, runs, tables
+from benchmarks import commands, launching, predicting, restoring, runs, tables
 
-EVERY = (*runs.CASES, *tables.CASES, *restoring.CASES, *commands.CASES, *launching.CASES)
+EVERY = (*runs.CASES, *tables.CASES, *restoring.CASES, *predicting.CASES, *commands.CASES, *launching.CASES)
