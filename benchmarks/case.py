@@ -54,6 +54,8 @@ class Case:
     peer: Callable[[Inputs], Call]
     compare: Callable[[Any, Any, Inputs], str]
     """Takes the kit's result, the peer's and the inputs; returns a remark or "", or raises `Disagreement`."""
+    install: str = ""
+    """The command that installs a peer which requirements-dev.txt leaves out; without it the row is not measured."""
 
     def call(self, side: Side, inputs: Inputs) -> Call:
         """What to measure of a side, its inputs in memory."""
@@ -66,7 +68,8 @@ class Row:
 
     case: str
     peer: str
-    agreed: bool
+    agreed: bool | None
+    """None: the peer is not installed, and `note` says how it would be."""
     note: str = ""
     kit_seconds: float | None = None
     peer_seconds: float | None = None
@@ -81,4 +84,6 @@ class Row:
     @property
     def result(self) -> str:
         """Whether the results agree, in words."""
+        if self.agreed is None:
+            return f"not measured: {self.note}"
         return ("agree" if self.agreed else "DISAGREE: ") + self.note

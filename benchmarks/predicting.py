@@ -22,6 +22,9 @@ WINDOW, OVERLAP = 512, 0.25
 ENCODER = "mobilenetv3_small_100"
 CLASSES = 25
 
+TOOLBELT = "pip install --no-deps pytorch-toolbelt"
+"""Its dependencies bring opencv-python, whose cv2 overwrites the headless build's."""
+
 
 def predict(inputs: Inputs) -> Call:
     """The kit: JPEGs to index PNGs."""
@@ -188,5 +191,5 @@ def _given() -> Any:
 
 CASES = (
     Case("predict images", "bare forward passes", predict, forward, masks_are_whole),
-    Case("merge windows", "pytorch-toolbelt TileMerger", merge, toolbelt, same_labels),
+    Case("merge windows", "pytorch-toolbelt TileMerger", merge, toolbelt, same_labels, TOOLBELT),
 )

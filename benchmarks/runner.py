@@ -29,8 +29,13 @@ def run(cases: Sequence[Case], inputs: Inputs, repeat: int) -> list[Row]:
 
 
 def timed(case: Case, inputs: Inputs, repeat: int) -> Row:
-    """Compare the results; where they agree, take the times."""
-    kit, peer = case.call("kit", inputs), case.call("peer", inputs)
+    """Compare the results; where they agree, take the times. `ModuleNotFoundError` for a peer that should be there."""
+    try:
+        kit, peer = case.call("kit", inputs), case.call("peer", inputs)
+    except ModuleNotFoundError:
+        if not case.install:
+            raise
+        return Row(case.name, case.peer_name, agreed=None, note=case.install)
     try:
         note = case.compare(kit(), peer(), inputs)
     except Disagreement as error:

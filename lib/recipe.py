@@ -21,6 +21,10 @@ from lib.errors import UsageError
 from lib.validation import Strict, closest, validated
 
 ENVIRONMENT = "SWATH_"
+
+WINDOW = 768
+"""The largest side of a prediction window that nobody asked for, where crops are not larger."""
+
 Layer = tuple[str, Mapping[str, Any]]
 
 
@@ -122,7 +126,8 @@ class TrainRecipe(Strict):
 
 class InferRecipe(Strict):
     window: AutoInt = Field(default=None, ge=32)
-    """Side of the prediction windows at the working size. auto: twice the crop."""
+    """Side of the prediction windows at the working size. auto: twice the crop, but no more than 768 or the crop: 25
+    classes of a larger one would not fit a laptop beside everything else."""
     overlap: float = Field(default=0.25, ge=0, lt=1)
     """Share of a window's side that its neighbour sees again."""
     blend: Literal["hann", "gaussian"] = "hann"
@@ -161,7 +166,7 @@ class Recipe(Strict):
     @property
     def window(self) -> int:
         """Side of the prediction windows, in pixels at the working size."""
-        return self.infer.window or 2 * self.data.crop
+        return self.infer.window or max(self.data.crop, min(2 * self.data.crop, WINDOW))
 
     @property
     def starts_from(self) -> Path | None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.case import Case, Disagreement, Inputs
 
 PROJECT = Path(__file__).resolve().parents[1]
 MEASURED = ("kit_seconds", "peer_seconds", "ratio", "kit_bytes", "peer_bytes")
+TOOLBELT = pytest.mark.skipif(not find_spec("pytorch_toolbelt"), reason="requirements-dev.txt leaves it out")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,37 @@ def test_a_disagreement_is_printed_untimed_and_is_exit_code_1(monkeypatch):
     assert "DISAGREE: 3 is not 4" in done.stdout
 
 
+def test_a_peer_that_is_not_installed_is_told_and_breaks_no_other_row(monkeypatch):
+    def absent(inputs):
+        raise ModuleNotFoundError("No module named 'peer'", name="peer")
+
+    alone = Case("merge", "peer", lambda inputs: lambda: 3, absent, lambda *_: "", "pip install peer")
+    wrong = Case("sum", "someone", lambda inputs: lambda: 3, lambda inputs: lambda: 4, compare_nothing)
+    monkeypatch.setattr(cases, "EVERY", (alone,))
+    done = CliRunner().invoke(program.app, ["--scale", "0.02"])
+    assert done.exit_code == 0
+    assert "not measured: pip install peer" in done.stdout
+    monkeypatch.setattr(cases, "EVERY", (alone, wrong))
+    done = CliRunner().invoke(program.app, ["--json", "--scale", "0.02"])
+    assert done.exit_code == 1
+    assert [row["agreed"] for row in json.loads(done.stdout)["rows"]] == [None, False]
+    monkeypatch.setattr(cases, "EVERY", (replace(alone, install=""),))
+    done = CliRunner().invoke(program.app, ["--scale", "0.02"])
+    assert "peer is not installed" in str(done.exception)
+
+
+def test_predicted_images_are_whole_and_a_missing_one_is_seen(inputs):
+    case = case_of("predict images", "bare forward passes")
+    masks, windows = (case.call(side, inputs)() for side in ("kit", "peer"))
+    assert case.compare(masks, windows, inputs) == ", 2 windows of 512 pixels in 2 images"
+    with pytest.raises(Disagreement, match="masks are missing"):
+        case.compare(masks[1:], windows, inputs)
+
+
+def compare_nothing(ours, theirs, inputs):
+    raise Disagreement("never the same")
+
+
 def spoiled(result):
     """A kit's result with one thing wrong in it."""
     if isinstance(result, dict):
@@ -93,6 +126,7 @@ def spoiled(result):
         ("confusion table", "smp get_stats"),
         ("restore", "torch interpolate + argmax"),
         ("launch.py --help", "kaggle --version"),
+        pytest.param("merge windows", "pytorch-toolbelt TileMerger", marks=TOOLBELT),
     ],
 )
 def test_one_wrong_value_of_the_kit_is_seen(name, peer, inputs):

@@ -148,7 +148,7 @@ class Brightness(torch.nn.Module):
 
     def forward(self, images):
         bright = (images.float().mean((1, 2, 3)) / 255).clamp(0.01, 0.99)
-        return torch.stack([1 - bright, bright], 1).log()[..., None, None].expand(-1, -1, *images.shape[-2:])
+        return torch.stack([1 - bright, bright], 1).log()[..., None, None].expand(-1, -1, *images.shape[-2:]).clone()
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -13,7 +13,7 @@ from lib.rasters import read_image
 from lib.submissions.hidden import hidden_root
 from lib.submissions.job import find_job
 from tests.conftest import program_in
-from tests.ready import field, ready_run
+from tests.ready import TOML, field, ready_run
 
 
 def contents(folder, source):
@@ -48,6 +48,17 @@ def test_images_of_ones_own_get_other_names(tmp_path, count):
     assert set(new.values()) <= set(known.values())
     assert len(set(new.values())) == min(count, len(known))
     assert len(find_job(run.competition, root).layout().rows) == count
+
+
+def test_a_sample_of_instances_has_none(tmp_path):
+    data = field(tmp_path / "data")
+    toml = TOML.replace('id = "{id}"', 'id = "{id}"\nunit = "instance"').replace('"dice"', '"instance-fbeta"')
+    run = ready_run(tmp_path / "runs", data, toml=toml.replace('"pairs"', '"image"'))
+    root = hidden_root(run.competition, data, tmp_path / "hidden", 2)
+    sample = (root / "sample_submission.csv").read_text().splitlines()
+    assert sample[0] == "id,rle"
+    assert all(line.endswith(",") for line in sample[1:])
+    assert len(find_job(run.competition, root).layout().rows) == len(sample) - 1 == 2
 
 
 CONNECT = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5); print('through')"

@@ -99,6 +99,7 @@ def _merged(
         for column, place, found in zip(part, places, maps, strict=True):
             blend = down * torch.from_numpy(across.shares[column]).to(predictor.device)
             total[:, :, place : place + side].addcmul_(found, blend)
+        del maps, found  # before the next ones are made
     return total
 
 

@@ -24,7 +24,8 @@ from lib.inference.components import AREAS, changes_of
 from lib.inference.decision import Decider, Decision
 from lib.inference.probabilities import Stored
 from lib.rasters import read_labels
-from lib.rasters.truth_masks import read_truth, resized
+from lib.rasters.mask_reading import resized
+from lib.rasters.truth_masks import read_truth
 from lib.scoring import areas
 
 

@@ -128,7 +128,10 @@ class MaskOutput(Output):
 
 
 class ProbabilityOutput(Output):
-    """uint8 probabilities at the working size, as `lib.inference.probabilities` keeps them."""
+    """uint8 probabilities at the working size, as `lib.inference.probabilities` keeps them.
+
+    A file is there whole or not at all: a large raster that was broken off is begun anew, unlike its mask.
+    """
 
     endings = (".tif",)
 

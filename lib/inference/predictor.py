@@ -23,6 +23,9 @@ from lib.inference.windows import Blend, reflected
 from lib.models.segmenter import STRIDE
 from lib.recipe import Recipe
 
+ROWS = 128
+"""Rows of a window that softmax takes at a time."""
+
 ON_GPU = 16
 """Windows a forward pass on a GPU, to begin with."""
 
@@ -102,11 +105,12 @@ class Predictor:
             looks = views(self.tta, [scale * factor for scale in self.scales])
             part = member.weight / self._total / len(looks)
             for view, maps in self._seen(member, tiles, looks):
-                back = view.undo(maps, size)
+                back = view.undo(maps if part == 1 else maps.mul_(part), size)
                 if total is None:
-                    total = back if part == 1 else back * part
+                    total = back
                 else:
-                    total.add_(back, alpha=part)
+                    total.add_(back)
+                del maps, back  # before the next view is looked at
         return total
 
     def _seen(self, member: Member, tiles: torch.Tensor, looks: Sequence[View]) -> Iterator[tuple[View, torch.Tensor]]:
@@ -133,4 +137,8 @@ class Predictor:
         half = torch.bfloat16 if self.on_gpu and torch.cuda.is_bf16_supported(False) else torch.float16
         with torch.autocast(self.device.type, dtype=half, enabled=self.on_gpu):
             logits = model(reflected(images, STRIDE))[..., :height, :width].float()
-        return logits.sigmoid() if self.multilabel else logits.softmax(1)
+        if self.multilabel:
+            return logits.sigmoid_()
+        for rows in logits.split(ROWS, dim=2):  # in place: another array of all classes would be the peak of memory
+            rows.copy_(rows.softmax(1))
+        return logits
