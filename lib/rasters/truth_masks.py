@@ -14,6 +14,7 @@ import numpy as np
 
 from lib.competitions import Competition
 from lib.rasters.brought_masks import BroughtMasks
+from lib.rasters.mask_names import class_folders
 from lib.rasters.mask_reading import Mask, Note, Reading, Size, unheard
 from lib.rasters.masks import read_labels, read_prediction
 
@@ -24,9 +25,18 @@ SUFFIXES = (".png", ".tif", ".tiff")
 def read_truth(path: Path, competition: Competition, size: Size | None = None) -> Mask:
     """A truth in the competition's kind of mask, brought to `size` (height, width) by nearest neighbour.
 
-    Raises `DataError` for a value or a colour that the competition's masks do not have.
+    Where a pixel may have several classes or instances, a `path` in a class's folder stands for the pictures of all
+    classes beside it. Raises `DataError` for a value or a colour that the competition's masks do not have.
     """
-    return Reading(competition, _own_labels, size=size).of_one(path)
+    reading = Reading(competition, _own_labels, size=size)
+    classes = class_folders(path.parent.parent, competition) if competition.kind != "labels" else {}
+    if path.parent not in [folder for layers in classes.values() for folder in layers]:
+        return reading.of_one(path)
+    pictures = {
+        index: [folder / path.name for folder in layers if (folder / path.name).is_file()]
+        for index, layers in classes.items()
+    }
+    return reading.of_classes(pictures, path.stem)
 
 
 class TruthFolder(BroughtMasks):
