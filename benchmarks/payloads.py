@@ -62,7 +62,7 @@ def same_strings(ours: dict[int, str], theirs: list[dict[str, Any]], inputs: Inp
 
 
 def _payload() -> Any:
-    from lib.submissions.payloads import Payload
+    from lib.submissions.payloads.payload import Payload
 
     return Payload("coco", "F")
 

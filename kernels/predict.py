@@ -42,7 +42,8 @@ from lib.inference.predictor import Member, Predictor
 from lib.models.found import checkpoints
 from lib.rasters import header_size, masks_in
 from lib.rasters.masks import empty_mask
-from lib.submissions import Layout, check, container, expected
+from lib.submissions import Layout, check, expected
+from lib.submissions.containers import container
 from lib.submissions.job import Job, find_job
 from lib.submissions.layout import Mask
 from lib.submissions.truth import score_document, score_file

@@ -13,7 +13,7 @@ from lib.competitions import load
 from lib.errors import Refused
 from lib.rasters import encode_png
 from lib.submissions import check, expected
-from lib.submissions.archive import open_archive
+from lib.submissions.containers.archive import open_archive
 
 PICTURE = encode_png(np.zeros((8, 9), np.uint8))
 

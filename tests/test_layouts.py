@@ -133,7 +133,7 @@ def test_what_is_no_list_of_results(tmp_path, text):
 
 def test_objects_over_many_chunks_and_in_any_order(tmp_path, monkeypatch):
     """Names beyond ASCII, blanks between objects, and chunks that end inside of them."""
-    monkeypatch.setattr("lib.submissions.coco_file.CHUNK", 7)
+    monkeypatch.setattr("lib.submissions.containers.coco_file.CHUNK", 7)
     coco, labels = load("coco-results"), np.uint8([[0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
     masks = {"ä": components(labels, [1]), "b": components(1 - labels, [1])}
     layout = expected(coco, dict.fromkeys(masks, (3, 4)))

@@ -14,8 +14,9 @@ from pycocotools import mask as theirs
 
 from lib.errors import DataError
 from lib.rasters import runs as rn
-from lib.submissions import coco, patches, rle, wkt
-from lib.submissions.grid import PIXELS, Grid
+from lib.submissions import rle
+from lib.submissions.payloads import coco, patches, wkt
+from lib.submissions.payloads.grid import PIXELS, Grid
 
 masks = arrays(bool, st.tuples(st.integers(1, 19), st.integers(1, 19)))
 orders = st.sampled_from(["C", "F"])

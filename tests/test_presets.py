@@ -7,7 +7,7 @@ from lib.competitions import load, presets
 from lib.rasters import mask_folder, masks_in
 from lib.rasters.instances import Instance, components
 from lib.submissions import check, expected, read, write
-from lib.submissions.sent import as_sent, same
+from lib.submissions.containers.sent import as_sent, same
 
 SIZES = {"im_7": (37, 53), "im_12": (64, 31), "im_3": (5, 2)}
 EXTENTS = dict.fromkeys(SIZES, (0.0091, -0.0090))

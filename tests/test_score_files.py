@@ -16,6 +16,7 @@ from lib.reporting.score_page import page
 from lib.scoring import take
 from lib.scoring.breakdown import Breakdown, border_distance
 from lib.submissions import expected, write
+from lib.submissions.report import score_lines
 from lib.submissions.scored import score_place, write_score
 from lib.submissions.truth import score_document, score_masks, truth_in
 from tests.oracles import painted
@@ -71,8 +72,13 @@ def test_a_folder_scores_as_its_file_and_a_file_may_be_the_truth(steel):
 def test_what_does_not_fit_is_said(steel):
     competition, folder, _ = steel
     (folder / "masks" / "b.png").unlink()
-    with pytest.raises(DataError, match="no mask of b"):
-        score_place(folder / "masks", folder / "truth", competition)
+    some, _ = score_place(folder / "masks", folder / "truth", competition)
+    assert (list(some["images"]), some["left_out"]) == (["a", "c"], ["b"])
+    assert "1 images of the truth have no mask here, and do not count: b" in "\n".join(score_lines(some))
+    rows = (folder / "file.csv").read_text().splitlines(keepends=True)
+    (folder / "short.csv").write_text("".join(row for row in rows if not row.startswith("b.jpg")))
+    with pytest.raises(DataError, match="b"):
+        score_place(folder / "short.csv", folder / "truth", competition)
     save(folder / "masks" / "b.png", np.zeros((12, 15), np.uint8))
     with pytest.raises(DataError, match="mask of b is 15x12, and the file needs 16x12"):
         score_place(folder / "masks", folder / "truth", competition)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lib.competitions import IGNORE, load
 from lib.competitions.formats import Csv, Pictures, Submission
 from lib.errors import DataError, UsageError
-from lib.submissions import check, container, expected, read, write
+from lib.submissions import check, expected, read, write
+from lib.submissions.containers import container
 from lib.submissions.layout import parse_row_id
 
 CSV = {"columns": ("ImageClassId", "rle_mask"), "id": "{id}_{class}"}

@@ -164,7 +164,7 @@ def _run_to_its_end(run: Run) -> None:
 
 def _must_be_right(run: Run, asked_for: CodeRequest) -> None:
     """Raise `Refused` unless the file that came home is one that the competition would take."""
-    from lib.submissions.check import must_pass
+    from lib.submissions.checking.check import must_pass
     from lib.submissions.job import layout_to_send
 
     entry = _entry(run)

@@ -46,9 +46,8 @@ def mask_files(
             raise DataError(f"{found[image]} and {path} are both masks of {image}", "keep one of them")
         found[image] = path
     if not found:
-        raise UsageError(
-            f"{folder} holds no masks", "index PNGs named ID.png, as `python submit.py predict` writes them"
-        )
+        what = "holds no masks" if folder.is_dir() else "is no folder"
+        raise UsageError(f"{folder} {what}", "index PNGs named ID.png, as `python submit.py predict` writes them")
     return found
 
 

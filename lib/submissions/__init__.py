@@ -6,8 +6,8 @@ for image, mask in read(path, competition, layout): ...    # masks back: labels,
 found = inspect(path, competition, layout, masks)          # what the competition would refuse, and what it costs
 """
 
-from lib.submissions.check import check, inspect
-from lib.submissions.container import read, write
+from lib.submissions.checking.check import check, inspect
+from lib.submissions.containers.container import read, write
 from lib.submissions.layout import Layout, Row, expected
 
 __all__ = ["Layout", "Row", "check", "expected", "inspect", "read", "write"]

@@ -16,10 +16,10 @@ from lib.competitions import Competition
 from lib.errors import DataError, UsageError
 from lib.rasters import BroughtMasks, header_size
 from lib.rasters.tiff import SUFFIXES, tiff_size
-from lib.submissions import coco_file
-from lib.submissions.archive import open_archive
+from lib.submissions.containers import coco_file
+from lib.submissions.containers.archive import open_archive
+from lib.submissions.containers.pictures import image_ids
 from lib.submissions.layout import Layout, Size, expected, of_table
-from lib.submissions.pictures import image_ids
 
 IMAGES = (".jpg", ".jpeg", ".png", *SUFFIXES)
 

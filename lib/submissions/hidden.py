@@ -22,7 +22,7 @@ from lib.data.scenes import scene
 from lib.errors import SwathError, UsageError
 from lib.rasters import encode_png
 from lib.rasters.masks import empty_mask
-from lib.submissions import container
+from lib.submissions.containers import container
 from lib.submissions.layout import expected
 from lib.submissions.truth import sizes_of
 

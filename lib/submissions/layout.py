@@ -23,8 +23,8 @@ from lib.competitions import Competition
 from lib.competitions.patterns import fill
 from lib.errors import DataError, UsageError
 from lib.rasters.instances import Instance
+from lib.submissions.containers.table_index import Index, absent, image_of, scan
 from lib.submissions.keys import Keys, nearest_template
-from lib.submissions.table_index import Index, absent, image_of, scan
 
 Size = tuple[int, int]
 

@@ -22,11 +22,11 @@ from lib.inference.folder import Outcome, predict_folder
 from lib.inference.output import MaskOutput, ProbabilityOutput
 from lib.inference.tta import scales_named, turns_named
 from lib.rasters import BroughtMasks
-from lib.submissions import container
-from lib.submissions.check import check
+from lib.submissions.checking.check import check
+from lib.submissions.containers import container
+from lib.submissions.containers.pictures import nowhere
 from lib.submissions.job import Job, Trained, job_for
 from lib.submissions.layout import Masks
-from lib.submissions.pictures import nowhere
 from lib.submissions.scored import score_job
 
 Track = Callable[[list, str], Iterable]

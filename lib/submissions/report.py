@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lib.competitions import Competition
+from lib.errors import first
 from lib.files import shown, typed
-from lib.submissions.findings import Finding
+from lib.submissions.checking.findings import Finding
 from lib.submissions.layout import Layout
 
 WORST = 3
@@ -42,6 +43,8 @@ def score_lines(scored: dict[str, Any]) -> list[str]:
     base, low_high = scored["baselines"], scored["interval"]
     between = f", 95 % within {low_high[0]:.3f} .. {low_high[1]:.3f}" if low_high else ""
     lines = [f"{scored['rule']}: {scored['score']:.5f} over {len(scored['images'])} images{between}"]
+    if left_out := scored.get("left_out"):
+        lines.append(f"  {len(left_out)} images of the truth have no mask here, and do not count: {first(left_out, 3)}")
     majority = f", majority class everywhere {base['majority']:.5f}" if "majority" in base else ""
     lines.append(f"  baselines: empty file {base['empty']:.5f}{majority}")
     lines += [f"  {part['weight']:g} x {_number(part['value'], 5)}  {part['label']}" for part in scored["parts"]]

@@ -17,10 +17,11 @@ from lib.competitions.layout import holds
 from lib.data.roots import home_root
 from lib.errors import Failed, SwathError, UsageError
 from lib.folders import cache_folder
-from lib.rasters import header_size
+from lib.rasters import header_size, masks_in
 from lib.reporting.gallery import Gallery, Picture
 from lib.reporting.score_page import page
 from lib.submissions.asked import extents_of
+from lib.submissions.containers.container import is_file_of
 from lib.submissions.job import Job
 from lib.submissions.layout import Layout, expected
 from lib.submissions.truth import score_document, score_file, truth_at
@@ -39,7 +40,8 @@ def score_place(
     """Score a file or a folder of masks: the document, and pictures of the worst and the best images.
 
     `truth`: a folder of masks, or a file in the submission's own form. `data`: the data root, whose images the pictures
-    show, and whose sizes a file of run lengths may need. Raises `DataError` where predictions and truth do not fit.
+    show, and whose sizes a file of run lengths may need. A folder may hold masks of some of the truth's images: the
+    document names the others as `left_out`. Raises `DataError` where predictions and truth do not fit.
     """
     images = images_under(competition, data)
     sizes = {image: header_size(file) for image, file in images.items()} if truth.is_file() else {}
@@ -47,8 +49,21 @@ def score_place(
     right = truth_at(truth, competition, sizes, extents)
     gallery = Gallery(competition)
     layout = right.layout or expected(competition, right.sizes, extents=extents)
+    absent = _without_mask(path, competition, layout)
+    if absent:
+        there = {image: size for image, size in layout.sizes.items() if image not in absent}
+        layout = expected(competition, there, extents=extents)
     total, each = score_file(path, competition, layout, right, details, gallery.see)
-    return score_document(competition, total, each), gallery.pictures(images, each)
+    document = score_document(competition, total, each) | ({"left_out": absent} if absent else {})
+    return document, gallery.pictures(images, each)
+
+
+def _without_mask(path: Path, competition: Competition, layout: Layout) -> list[str]:
+    """The images of a truth that a folder of masks leaves out, when it holds some; a file must hold all."""
+    if not path.is_dir() or is_file_of(path, competition):
+        return []
+    known = {*masks_in(path, competition).images}
+    return [image for image in layout.images if image not in known] if known & {*layout.images} else []
 
 
 def images_under(competition: Competition, data: Path | None) -> dict[str, Path]:

@@ -3,8 +3,8 @@
 truth = truth_at(place, competition)
 total, each = score_file(path, competition, expected(competition, truth.sizes), truth)
 
-A folder is taken for the competition's file where that is a folder (`lib.submissions.container.is_file_of`), else for
-masks, and scores what a file made of them scores.
+A folder is taken for the competition's file where that is a folder (`container.is_file_of`), else for masks, and
+scores what a file made of them scores.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from lib.rasters.truth_masks import TruthFolder, read_truth
 from lib.scoring import Score, Tally, image_scores, interval, score, take
 from lib.scoring.breakdown import Breakdown
 from lib.scoring.tally import Mask
-from lib.submissions.compare import wanted
-from lib.submissions.container import is_file_of, opened, read
+from lib.submissions.checking.compare import wanted
+from lib.submissions.containers.container import is_file_of, opened, read
 from lib.submissions.layout import Layout, Size, expected
 
 MOST_PIXELS = 100_000_000

@@ -54,7 +54,7 @@ def decode(
     from lib.files import typed
     from lib.rasters import mask_folder
     from lib.submissions import read
-    from lib.submissions.container import place_in
+    from lib.submissions.containers.container import place_in
     from lib.submissions.job import layout_for
 
     described, word, run = competition_named(competition)
@@ -80,7 +80,8 @@ def check(
 ) -> None:
     """Say what a competition would refuse in a file, anyone's file, and what it would cost."""
     from lib.rasters import masks_in
-    from lib.submissions import findings, inspect, report
+    from lib.submissions import inspect, report
+    from lib.submissions.checking import findings
     from lib.submissions.job import layout_for
 
     described, word, run = competition_named(competition)

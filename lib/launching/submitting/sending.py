@@ -40,7 +40,7 @@ def send(
     from lib.launching import ledger, ledger_words
     from lib.launching.kaggle import board, leaderboard, waiting
     from lib.launching.kaggle.client import connect
-    from lib.submissions.check import must_pass
+    from lib.submissions.checking.check import must_pass
     from lib.submissions.job import layout_to_send
 
     if code:

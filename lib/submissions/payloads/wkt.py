@@ -20,7 +20,7 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon, shape
 
 from lib.errors import DataError
-from lib.submissions.grid import PIXELS, Grid
+from lib.submissions.payloads.grid import PIXELS, Grid
 from lib.submissions.rle import glimpse
 
 PLACES = 5

@@ -16,16 +16,16 @@ import numpy as np
 from lib.competitions import Competition
 from lib.errors import DataError, Refused, SwathError, first
 from lib.rasters.instances import overlapping
-from lib.submissions import check_rows, compare
-from lib.submissions.container import opened, weight
-from lib.submissions.decoding import must_not_overlap
-from lib.submissions.findings import Finding, Findings
+from lib.submissions.checking import check_rows, compare
+from lib.submissions.checking.findings import Finding, Findings
+from lib.submissions.checking.orientation import Evidence
+from lib.submissions.containers.container import opened, weight
+from lib.submissions.containers.decoding import must_not_overlap
+from lib.submissions.containers.pictures import Album
+from lib.submissions.containers.sent import as_sent, same
+from lib.submissions.containers.table import Table
 from lib.submissions.layout import Layout, Mask, Masks, Size
-from lib.submissions.orientation import Evidence
-from lib.submissions.payloads import Payload
-from lib.submissions.pictures import Album
-from lib.submissions.sent import as_sent, same
-from lib.submissions.table import Table
+from lib.submissions.payloads.payload import Payload
 
 
 def check(path: Path, competition: Competition, layout: Layout, masks: Masks | None = None) -> list[str]:

@@ -15,8 +15,8 @@ from lib.errors import DataError
 from lib.rasters import runs as rn
 from lib.rasters.bits import plane
 from lib.rasters.instances import Instance, neighbours
-from lib.submissions import patches
 from lib.submissions.layout import Mask, Size
+from lib.submissions.payloads import patches
 
 
 def as_sent(mask: Mask, competition: Competition, size: Size | None = None) -> Mask:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from lib.competitions import Competition
-from lib.submissions.findings import Findings
+from lib.submissions.checking.findings import Findings
+from lib.submissions.containers.table_index import UNKNOWN, Index, absent, image_of
 from lib.submissions.keys import ENDINGS
 from lib.submissions.layout import Layout
-from lib.submissions.table_index import UNKNOWN, Index, absent, image_of
 
 SHOWN = 3
 """How many ids a sentence names."""

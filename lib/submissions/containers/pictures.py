@@ -27,9 +27,9 @@ from lib.rasters import PNG, Coding, colours, decode_mask, encode_png, from_pixe
 from lib.rasters.images import open_header
 from lib.rasters.reader import TIFF, Georeference
 from lib.rasters.tiff import encode_tiff, georeference
-from lib.submissions.archive import most_bytes, open_archive
+from lib.submissions.containers.archive import most_bytes, open_archive
+from lib.submissions.containers.sent import as_sent
 from lib.submissions.layout import Layout, Masks, Row, Size, sized
-from lib.submissions.sent import as_sent
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every member, so that the same masks give the same bytes."""

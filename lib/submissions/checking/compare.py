@@ -6,8 +6,8 @@ import numpy as np
 
 from lib.competitions import IGNORE, Competition
 from lib.rasters import runs as rn
+from lib.submissions.containers.sent import as_sent, same
 from lib.submissions.layout import Layout, Mask, Size, sized
-from lib.submissions.sent import as_sent, same
 
 ORDERS = {"C": "row by row", "F": "column by column"}
 

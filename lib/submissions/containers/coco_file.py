@@ -20,11 +20,11 @@ from lib.competitions import Competition
 from lib.errors import DataError, UsageError
 from lib.rasters import runs as rn
 from lib.rasters.instances import Instance
-from lib.submissions.decoding import Part, assembled
+from lib.submissions.containers.decoding import Part, assembled
+from lib.submissions.containers.sent import as_sent, planes
+from lib.submissions.containers.table_index import is_size
 from lib.submissions.layout import Layout, Mask, Masks, Size, sized
-from lib.submissions.payloads import Payload
-from lib.submissions.sent import as_sent, planes
-from lib.submissions.table_index import is_size
+from lib.submissions.payloads.payload import Payload
 
 CHUNK = 1 << 20
 LARGEST = 1 << 30

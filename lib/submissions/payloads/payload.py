@@ -16,8 +16,9 @@ import numpy as np
 from lib.competitions import Competition
 from lib.rasters import runs as rn
 from lib.rasters.runs import Order
-from lib.submissions import coco, rle
-from lib.submissions.grid import PIXELS, Grid
+from lib.submissions import rle
+from lib.submissions.payloads import coco
+from lib.submissions.payloads.grid import PIXELS, Grid
 
 Size = tuple[int, int]
 
@@ -72,7 +73,7 @@ class Payload:
             case "rle":
                 return rle.parse(text, self.base, pixels, self.runs_kind)
             case "wkt":
-                from lib.submissions import wkt
+                from lib.submissions.payloads import wkt
 
                 if size is None:
                     wkt.parse(text, grid)

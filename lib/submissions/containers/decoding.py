@@ -18,11 +18,11 @@ from lib.competitions.patterns import fields
 from lib.errors import DataError
 from lib.rasters import runs as rn
 from lib.rasters.instances import Instance
-from lib.submissions import patches
-from lib.submissions.grid import PIXELS, Grid
 from lib.submissions.keys import Key, Keys
 from lib.submissions.layout import Layout, Mask, Size
-from lib.submissions.payloads import Payload
+from lib.submissions.payloads import patches
+from lib.submissions.payloads.grid import PIXELS, Grid
+from lib.submissions.payloads.payload import Payload
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,13 +19,13 @@ from lib.competitions import Competition
 from lib.competitions.patterns import fill
 from lib.errors import DataError, first
 from lib.rasters import runs as rn
-from lib.submissions import patches
-from lib.submissions.decoding import Decoder, Part, grid_of
+from lib.submissions.containers.decoding import Decoder, Part, grid_of
+from lib.submissions.containers.sent import as_sent, planes
+from lib.submissions.containers.table_index import Index, absent, image_of, scan
 from lib.submissions.keys import Keys
 from lib.submissions.layout import Layout, Mask, Masks, by_class, sized
-from lib.submissions.payloads import Payload
-from lib.submissions.sent import as_sent, planes
-from lib.submissions.table_index import Index, absent, image_of, scan
+from lib.submissions.payloads import patches
+from lib.submissions.payloads.payload import Payload
 
 SEE = "see all of it: python submit.py check FILE"
 

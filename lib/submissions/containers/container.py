@@ -11,12 +11,12 @@ from lib import files
 from lib.competitions import Competition
 from lib.errors import UsageError
 from lib.rasters.mask_names import INDEX
-from lib.submissions import coco_file, pictures, table
-from lib.submissions.archive import open_archive
-from lib.submissions.coco_file import Results
+from lib.submissions.containers import coco_file, pictures, table
+from lib.submissions.containers.archive import open_archive
+from lib.submissions.containers.coco_file import Results
+from lib.submissions.containers.pictures import Album, Places, image_ids, nowhere
+from lib.submissions.containers.table import Table
 from lib.submissions.layout import Layout, Mask, Masks
-from lib.submissions.pictures import Album, Places, image_ids, nowhere
-from lib.submissions.table import Table
 
 
 def suffix(competition: Competition) -> str:

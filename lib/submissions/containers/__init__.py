@@ -1,0 +1,1 @@
+"""What a submission is on disk: tables, pictures in zips and folders, JSON; written and read as streams."""

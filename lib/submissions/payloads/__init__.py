@@ -1,0 +1,1 @@
+"""How a mask is written in a cell: run lengths, COCO's strings, polygons, patches."""
