@@ -56,7 +56,8 @@ class Payload:
             case "rle":
                 return rle.text(runs, self.runs_kind, self.base, size[0] * size[1])
             case "wkt":
-                from lib.submissions import wkt  # shapely and GDAL take half a second, and few files need them
+                # shapely and GDAL take half a second, and few files need them
+                from lib.submissions.payloads import wkt
 
                 return wkt.text(*rn.box(runs, size), grid, self.multi)
             case _:
