@@ -23,9 +23,6 @@ from lib.inference.windows import Blend, reflected
 from lib.models.segmenter import STRIDE
 from lib.recipe import Recipe
 
-ROWS = 128
-"""Rows of a window that softmax takes at a time."""
-
 ON_GPU = 16
 """Windows a forward pass on a GPU, to begin with."""
 
@@ -139,6 +136,6 @@ class Predictor:
             logits = model(reflected(images, STRIDE))[..., :height, :width].float()
         if self.multilabel:
             return logits.sigmoid_()
-        for rows in logits.split(ROWS, dim=2):  # in place: another array of all classes would be the peak of memory
-            rows.copy_(rows.softmax(1))
+        logits = logits.contiguous()  # networks answer channels last, and bands lie class by class
+        torch.softmax(logits, 1, out=logits)  # in place: another array of all classes would be the peak of memory
         return logits

@@ -28,12 +28,16 @@ class Orientation:
 
     def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Turn (N, C, H, W); odd quarters swap H and W."""
-        return torch.rot90(images.flip(-1) if self.mirror else images, self.quarters, (-2, -1))
+        return _turned(images.flip(-1) if self.mirror else images, self.quarters)
 
     def undo(self, images: torch.Tensor) -> torch.Tensor:
         """The inverse of `apply`."""
-        back = torch.rot90(images, -self.quarters, (-2, -1))
+        back = _turned(images, -self.quarters)
         return back.flip(-1) if self.mirror else back
+
+
+def _turned(images: torch.Tensor, quarters: int) -> torch.Tensor:
+    return torch.rot90(images, quarters, (-2, -1)) if quarters else images  # rot90 copies even what it does not turn
 
 
 ORIENTATIONS: dict[str, tuple[Orientation, ...]] = {
