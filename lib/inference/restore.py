@@ -68,7 +68,7 @@ class Restorer:
 
         Of `columns_in`, the first rows being `row_in`.
         """
-        p = np.ascontiguousarray(probabilities, np.float32)
+        p = np.asarray(probabilities, np.float32)
         wide = self.columns_in[1] - self.columns_in[0]
         if p.ndim != 3 or not 1 <= len(p) <= 255 or p.shape[2] != wide or not p.shape[1]:
             raise ValueError(f"probabilities are (C, r, {wide}) with 1 to 255 classes, got {p.shape}")
@@ -76,7 +76,9 @@ class Restorer:
         if self.same:
             self._done = self._next
             return argmax(p)
-        if self._last is not None:
+        if self._last is None:
+            p = np.ascontiguousarray(p)
+        else:
             p, begin = np.concatenate([self._last, p], axis=1), begin - 1
         end = self._next
         self._last = p[:, -1:].copy()
