@@ -93,6 +93,9 @@ def test_the_submission_is_right_and_scored(submission):
     assert score["baselines"]["empty"] == 0
     assert score["score"] > score["baselines"]["majority"] + 0.5
     assert len(score["images"]) == 12
+    document, page = map(Path, made["score_files"])
+    assert files.read_json(document) == score
+    assert page.read_text().count("data:image/jpeg;base64,") == 4 * 8, "the four worst and the four best images"
 
 
 def test_the_score_is_scikit_learns(submission, scenes, competition):

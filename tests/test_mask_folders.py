@@ -142,6 +142,8 @@ def test_a_folder_of_masks_is_read_in_the_classes_values(tiles):
     mask_folder.write(folder / "masks", competition, list(masks), masks.items(), {})
     document, _ = score_place(folder / "masks", folder / "truth", competition)
     assert document["score"] == 1
+    (problem,) = check(folder / "masks", competition, expected(competition, dict.fromkeys(masks, (6, 8))))
+    assert "holds masks, as predictions.json says, and not yet the file" in problem
     for name, labels in masks.items():
         save(folder / "elsewhere" / f"{name}.tif", labels)
     assert score_place(folder / "elsewhere", folder / "truth", competition)[0]["score"] == 1

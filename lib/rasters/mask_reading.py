@@ -142,7 +142,7 @@ class Reading:
 
 def _values(pixels: np.ndarray) -> set[int]:
     """The values of a picture of 8 bits."""
-    return set(np.flatnonzero(np.bincount(pixels.reshape(-1))).tolist())
+    return set(np.flatnonzero(cv2.calcHist([pixels], [0], None, [256], [0, 256])).tolist())
 
 
 def resized(mask: np.ndarray, size: Size | None) -> np.ndarray:

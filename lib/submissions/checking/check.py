@@ -16,6 +16,7 @@ import numpy as np
 from lib.competitions import Competition
 from lib.errors import DataError, Refused, SwathError, first
 from lib.rasters.instances import overlapping
+from lib.rasters.mask_names import INDEX
 from lib.submissions.checking import check_rows, compare
 from lib.submissions.checking.findings import Finding, Findings
 from lib.submissions.checking.orientation import Evidence
@@ -39,6 +40,9 @@ def check(path: Path, competition: Competition, layout: Layout, masks: Masks | N
 def inspect(path: Path, competition: Competition, layout: Layout, masks: Masks | None = None) -> list[Finding]:
     """Everything that is wrong or strange in a file; with `masks` it is also compared with them."""
     found = Findings(competition)
+    if competition.submission.folder and (path / INDEX).is_file():
+        found.problem(f"{path} holds masks, as {INDEX} says, and not yet the file: encode them", found.refused)
+        return found.close()
     _limit(path, competition, found)
     try:
         with opened(path, competition, layout) as file:
