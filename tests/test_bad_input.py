@@ -102,7 +102,7 @@ def test_a_place_that_cannot_be_written(program, tmp_path):
         (("check", "file.csv", "-c", "sample"), 2, "file.csv does not exist"),
         (("check", "README.md", "-c", "dubai"), 1, "README.md is not a readable zip file"),
         (("score", "file.csv", "--truth", "nowhere", "-c", "sample"), 2, "the truth folder nowhere does not exist"),
-        (("encode", "nowhere", "-c", "sample", "--out", "x.csv"), 2, "nowhere holds no masks"),
+        (("encode", "nowhere", "-c", "sample", "--out", "x.csv"), 2, "nowhere is no folder"),
         (("decode", "LICENSE", "-c", "sample", "--out", "x"), 1, "has 3 fields, not 2"),
     ],
 )

@@ -92,7 +92,7 @@ def test_masks_are_compared_even_when_only_the_masks_know_the_sizes(program, own
         done = program("submit.py", "check", wrong, *words, *more, code=1)
         assert "a: 2 pixels decode to another class than the mask has" in done.stdout
     missing = (*words[:3], tmp_path / "nowhere")
-    assert "holds no masks" in program("submit.py", "check", right, *missing, "--sample", right, code=2).stderr
+    assert "is no folder" in program("submit.py", "check", right, *missing, "--sample", right, code=2).stderr
 
 
 @pytest.mark.parametrize(
