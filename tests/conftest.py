@@ -78,7 +78,7 @@ class Program:
         )
 
 
-def wait_for(condition, seconds: float = 30.0):
+def wait_for(condition, seconds: float = 120.0):
     """What `condition()` returns, as soon as it is true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

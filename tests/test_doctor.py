@@ -1,17 +1,33 @@
 """`launch.py doctor`: a line a thing, each with its fix, whatever is missing."""
 
 import re
+from types import SimpleNamespace
+
+import pytest
 
 from lib import files
+from lib.launching.preparing import doctor
 
 
 def verdicts(document):
-    return {check["name"]: check["verdict"] for check in document}
+    """Of everything but the disk, which may be nearly full where the tests run."""
+    return {check["name"]: check["verdict"] for check in document if check["name"] != "disk"}
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(5 << 30, "ok"), ((5 << 30) - 1, "warn"), ((1 << 30) - 1, "fail")])
+def test_a_disk_is_weighed(monkeypatch, tmp_path, free, verdict):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    check = doctor._disk(tmp_path / "runs" / "to-be")
+    assert (check.verdict, bool(check.fix)) == (verdict, verdict != "ok")
+    assert f"{free / (1 << 30):.1f} GiB free for" in check.words
 
 
 def test_a_machine_that_can_launch(server, on_kaggle):
     done = on_kaggle("launch.py", "doctor")
-    assert all(line.startswith("ok ") for line in done.stdout.splitlines()), done.stdout
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(("ok   disk", "warn disk", "fail disk"))]
+    rest = lines if "ok   disk" in done.stdout else [line for line in lines if not line.lstrip().startswith("fix:")]
+    assert len(rest) == 7
+    assert all(line.startswith("ok ") for line in rest), done.stdout
     assert re.search(r"endpoint +http://127.0.0.1:\d+ \(KAGGLE_API_ENDPOINT\)", done.stdout)
     assert "from KAGGLE_API_TOKEN, of tester" in done.stdout
     assert "30h00m of 30h00m left" in done.stdout
@@ -24,7 +40,6 @@ def test_without_an_account_and_offline_everything_is_said_and_nothing_raised(pr
     assert verdicts(document) == {
         "Python": "ok",
         "packages": "ok",
-        "disk": "ok",
         "endpoint": "fail",
         "clock": "warn",
         "credentials": "fail",
@@ -41,7 +56,8 @@ def test_a_clock_that_is_wrong_hours_that_are_gone_and_credentials_that_are_hidd
     server.gpu_hours_left = 0
     document = on_kaggle.json("launch.py", "doctor")
     said = {check["name"]: check for check in document}
-    assert {name for name, check in said.items() if check["verdict"] == "warn"} == {"clock", "credentials", "quota"}
+    warned = {name for name, verdict in verdicts(document).items() if verdict == "warn"}
+    assert warned == {"clock", "credentials", "quota"}
     assert re.match(r"3,\d{3} s behind the server's", said["clock"]["words"])
     assert re.search(r"from KAGGLE_API_TOKEN, which hides .*kaggle.json, of tester", said["credentials"]["words"])
     assert "kaggle.json" in said["credentials"]["fix"]

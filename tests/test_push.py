@@ -4,6 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -168,6 +171,31 @@ def test_what_cannot_be_known_is_not_called_a_refusal(pusher, prepare, why):
     assert answer["exit"] == 1
     assert why in answer["said"]
     assert f"launch.py status kernel-{pusher.count}" in answer["said"]
+    assert pusher.server.count("SaveKernel") == 1
+
+
+def test_a_network_that_goes_with_the_answer_is_waited_for_until_kaggle_can_be_asked(pusher):
+    """Seconds longer than all questions take."""
+    taken, gone = threading.Event(), threading.Event()
+
+    def take_and_leave(exchange):
+        exchange.work()
+        taken.set()
+        assert gone.wait(10)
+        exchange.reset()
+
+    def be_away():
+        assert taken.wait(10)
+        with pusher.server.away():
+            gone.set()
+            time.sleep(1)
+
+    pusher.server.faults.add("SaveKernel", take_and_leave)
+    with ThreadPoolExecutor(1) as pool:
+        away = pool.submit(be_away)
+        answer, sessions = pusher.push()
+        away.result()
+    assert (answer.get("pushed"), sessions) == (f"tester/kernel-{pusher.count} v1", 1)
     assert pusher.server.count("SaveKernel") == 1
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lib.errors import Failed, Refused, SwathError
 from lib.launching.kaggle import slots
 from lib.launching.kaggle.client import translated
+from lib.launching.offline import sit_out
 from lib.launching.polling import POLL_SECONDS
 from lib.launching.session import Busy, KernelRef, LostConnection, NoSlot, Offline, Unanswered, Unreachable
 
@@ -95,13 +96,20 @@ def _push(session: KaggleSession, folder: Path, timeout: int | None, slug: str, 
 
 
 def _recorded(session: KaggleSession, slug: str, lost: LostConnection) -> KernelRef:
-    """What the server has of a push whose answer was lost. The slug is fresh, so a kernel of that name is this push."""
+    """What the server has of a push whose answer was lost. The slug is fresh, so a kernel of that name is this push.
+
+    While the server cannot be reached it is waited for: a session that nobody knows of would use up hours.
+    """
     found, known = None, False
+    meanwhile = f"then python launch.py status {slug} asks"
     for number in range(QUESTIONS):
         if number:
             time.sleep(QUESTION_SECONDS)
         try:
-            found, known = session.find(slug), True
+            found, known = sit_out(lambda: session.find(slug), loss=Unreachable, meanwhile=meanwhile), True
+        except Unreachable:
+            known = False
+            break
         except SwathError:
             known = False
         if found:
