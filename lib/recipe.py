@@ -22,7 +22,7 @@ from lib.validation import Strict, closest, validated
 
 ENVIRONMENT = "SWATH_"
 
-WINDOW = 768
+WINDOW = 640
 """The largest side of a prediction window that nobody asked for, where crops are not larger."""
 
 Layer = tuple[str, Mapping[str, Any]]
@@ -126,7 +126,7 @@ class TrainRecipe(Strict):
 
 class InferRecipe(Strict):
     window: AutoInt = Field(default=None, ge=32)
-    """Side of the prediction windows at the working size. auto: twice the crop, but no more than 768 or the crop: 25
+    """Side of the prediction windows at the working size. auto: twice the crop, but no more than 640 or the crop: 25
     classes of a larger one would not fit a laptop beside everything else."""
     overlap: float = Field(default=0.25, ge=0, lt=1)
     """Share of a window's side that its neighbour sees again."""

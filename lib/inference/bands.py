@@ -92,8 +92,8 @@ def _merged(
     while rest:
         part, rest = rest[: predictor.batch], rest[predictor.batch :]  # a batch may be halved on the way
         places = [across.firsts[column] - begin for column in part]
-        tiles = torch.cat([pixels[..., place : place + side] for place in places])
-        maps = predictor(tiles)
+        tiles = [pixels[..., place : place + side] for place in places]
+        maps = predictor(tiles[0] if len(tiles) == 1 else torch.cat(tiles))
         if total is None:
             total = maps.new_zeros((maps.shape[1], rows.side, pixels.shape[-1]))
         for column, place, found in zip(part, places, maps, strict=True):

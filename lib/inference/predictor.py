@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from lib.errors import Failed
+from lib.inference.answers import Mean
 from lib.inference.tta import ORIENTATIONS, View, views
 from lib.inference.windows import Blend, reflected
 from lib.models.segmenter import STRIDE
@@ -96,22 +97,18 @@ class Predictor:
 
     def _answer(self, tiles: torch.Tensor) -> torch.Tensor:
         """The members' mean for windows that are seen together."""
-        size, total = tiles.shape[-2:], None
+        mean = Mean(tiles.shape[-2:], self.multilabel)
         for member in self.members:
             factor = member.recipe.data.scale / self.scale
             looks = views(self.tta, [scale * factor for scale in self.scales])
-            part = member.weight / self._total / len(looks)
-            for view, maps in self._seen(member, tiles, looks):
-                back = view.undo(maps if part == 1 else maps.mul_(part), size)
-                if total is None:
-                    total = back
-                else:
-                    total.add_(back)
-                del maps, back  # before the next view is looked at
-        return total
+            share = member.weight / self._total / len(looks)
+            for view, logits in self._seen(member, tiles, looks):
+                mean.add(logits, view, share)
+                del logits  # before the next view is looked at
+        return mean.maps
 
     def _seen(self, member: Member, tiles: torch.Tensor, looks: Sequence[View]) -> Iterator[tuple[View, torch.Tensor]]:
-        """Every view with its probabilities; views of one shape share forward passes."""
+        """Every view with its logits; views of one shape share forward passes."""
         shapes: dict[tuple[int, ...], list[tuple[View, torch.Tensor]]] = {}
         for view in looks:
             images = view.apply(tiles)
@@ -121,21 +118,17 @@ class Predictor:
             for begin in range(0, len(group), together):
                 part = group[begin : begin + together]
                 images = torch.cat([images for _, images in part]) if len(part) > 1 else part[0][1]
-                maps = self._forward(member.model, images)
-                yield from zip((view for view, _ in part), maps.split(len(tiles)), strict=True)
+                logits = self._forward(member.model, images)
+                yield from zip((view for view, _ in part), logits.split(len(tiles)), strict=True)
+                del logits  # before the next pass
 
     def _name(self) -> str:
         """The device, in words."""
         return torch.cuda.get_device_name(self.device) if self.on_gpu else "this machine"
 
     def _forward(self, model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-        """Probabilities of (N, 3, h, w); half precision on a GPU, softmax or sigmoid always in float32."""
+        """Logits of (N, 3, h, w), float32; inside, half precision on a GPU."""
         height, width = images.shape[-2:]
         half = torch.bfloat16 if self.on_gpu and torch.cuda.is_bf16_supported(False) else torch.float16
         with torch.autocast(self.device.type, dtype=half, enabled=self.on_gpu):
-            logits = model(reflected(images, STRIDE))[..., :height, :width].float()
-        if self.multilabel:
-            return logits.sigmoid_()
-        logits = logits.contiguous()  # networks answer channels last, and bands lie class by class
-        torch.softmax(logits, 1, out=logits)  # in place: another array of all classes would be the peak of memory
-        return logits
+            return model(reflected(images, STRIDE))[..., :height, :width].float()

@@ -22,6 +22,9 @@ import numpy as np
 BAND = 1 << 15
 """Stretches settled at a time: bounds the memory to a few times C * BAND floats."""
 
+PIXELS = 1 << 16
+"""Pixels compared at a time: their largest values stay in the cache."""
+
 
 def restore(probabilities: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Enlarge (or reduce) class probabilities to `size` and take the likeliest class of every pixel.
@@ -171,12 +174,17 @@ def _between(start: np.ndarray, end: np.ndarray, share: np.ndarray) -> np.ndarra
 
 
 def argmax(p: np.ndarray) -> np.ndarray:
-    """Index of the largest value along the first axis, the lowest one of equals: uint8."""
-    best = p[0].copy()
-    labels = np.zeros(best.shape, np.uint8)
-    for index in range(1, len(p)):
-        np.putmask(labels, p[index] > best, index)
-        np.maximum(best, p[index], out=best)
+    """Index of the largest value along the first axis of up to 255, the lowest one of equals: uint8."""
+    labels = np.zeros(p.shape[1:], np.uint8)
+    rows = max(1, PIXELS // (labels[:1].size or 1))
+    for top in range(0, len(labels), rows):
+        part, found = p[:, top : top + rows], labels[top : top + rows]
+        best, larger = part[0].copy(), np.empty(found.shape, np.uint8)
+        for index in range(1, len(p)):
+            np.greater(part[index], best, out=larger.view(bool))
+            np.multiply(larger, np.uint8(index), out=larger)
+            np.maximum(found, larger, out=found)  # a later class has a higher index
+            np.maximum(part[index], best, out=best)
     return labels
 
 

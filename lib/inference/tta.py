@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
@@ -34,6 +35,11 @@ class Orientation:
         """The inverse of `apply`."""
         back = _turned(images, -self.quarters)
         return back.flip(-1) if self.mirror else back
+
+    def seen_back(self, pixels: np.ndarray) -> np.ndarray:
+        """`undo` for (N, H, W, C), as a view of the same memory."""
+        back = np.rot90(pixels, -self.quarters, (1, 2))
+        return back[:, :, ::-1] if self.mirror else back
 
 
 def _turned(images: torch.Tensor, quarters: int) -> torch.Tensor:
