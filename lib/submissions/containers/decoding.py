@@ -101,6 +101,11 @@ class Decoder:
         side = self.form.patch
         decided = np.zeros((-(-size[0] // side), -(-size[1] // side)), bool)
         for key, value in rows:
+            if key.y % side or key.x % side or key.y >= size[0] or key.x >= size[1]:
+                raise DataError(
+                    f"{self.source}: no patch of {key.image} begins at x {key.x}, y {key.y}: they are of {side}x{side} "
+                    f"pixels, and the image of {size[1]}x{size[0]}"
+                )
             decided[key.y // side, key.x // side] = value
         chosen = patches.spread(decided, size, side)
         return np.where(chosen, self.competition.sent[0], self.competition.unclaimed).astype(np.uint8)
