@@ -7,25 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
-from typer.testing import CliRunner
-
-from lib.launching.submitting.filing import app
 
 LABELS = np.uint8([[0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
-
-
-@pytest.fixture
-def submit(tmp_path, monkeypatch):
-    """Runs a command of `submit.py` in this process; what it printed, and what it said."""
-    monkeypatch.chdir(tmp_path)
-
-    def submit(*words, code: int = 0):
-        done = CliRunner().invoke(app, [str(word) for word in words])
-        told = f"{done.stdout}{done.stderr}" + (getattr(done.exception, "reason", None) or "")
-        assert (getattr(done.exception, "exit_code", None) or done.exit_code) == code, (told, done.exception)
-        return told + (getattr(done.exception, "hint", None) or "")
-
-    return submit
 
 
 def save(path, pixels):

@@ -92,12 +92,13 @@ class _Contents:
         self.evidence = Evidence(self.order) if by_runs else None
         self.pixels = np.zeros(len(competition.classes), np.int64)
         self.small = self.unsized = 0
+        self.whole = True
 
     def look(self, masks: Masks | None) -> None:
         """Decode image by image; what one image has wrong hides no other's."""
         for image in self.layout.images:
             try:
-                if self.layout.sizes[image] is None and isinstance(self.file, Table):
+                if isinstance(self.file, Table) and not self.file.measured(image):
                     self.unsized += 1
                     must = self.file.parts(image)
                     if self.competition.kind == "labels" and not self.competition.submission.csv.repeats:
@@ -108,6 +109,7 @@ class _Contents:
                 if masks is not None:
                     self._compare(image, mask, masks(image))
             except SwathError as error:
+                self.whole = False
                 self.found.of_image("do not decode", error.reason, f"{self.found.refused}, or {image} scores 0")
         self._sum_up()
 
@@ -151,9 +153,12 @@ class _Contents:
     def _sum_up(self) -> None:
         form, found, sent = self.competition.submission, self.found, list(self.competition.sent)
         if self.unsized:
+            grid = form.csv.grid
             found.warning(
-                f"the sizes of {self.unsized} images are not known",
-                "whether runs end inside their images, and their order, is not checked: give --size, --data or --masks",
+                f"the sizes of {self.unsized} images are not known"
+                + (f", or their units, which {grid} says" if grid else ""),
+                "whether masks end inside their images, and their order, is not checked: give "
+                + (f"--data DIR, the folder with the images and {grid}" if grid else "--size, --data or --masks"),
             )
             return
         if self.evidence and self.evidence.transposed:
@@ -168,6 +173,11 @@ class _Contents:
                 f"{self.file.touching} masks have runs that touch, and could be one",
                 "nothing with most scorers; some refuse them",
             )
+        if isinstance(self.file, Table) and self.file.contradicted:
+            found.warning(
+                f"{first(self.file.contradicted, 3)}: a row for an empty mask stands beside another of the same image",
+                "a scorer may count it as a false object, or fail on it",
+            )
         if self.small:
             found.warning(
                 f"{self.small} images have components of fewer than {form.min_area} pixels",
@@ -175,7 +185,11 @@ class _Contents:
             )
         background = {self.competition.unclaimed} if form.rows else set()
         absent = [self.competition.names[index] for index in sent if not self.pixels[index] and index not in background]
-        if len(absent) == len(sent) and self.layout.images:
+        if not self.layout.images:
+            found.problem(f"{self.file.path} holds no masks", "it scores 0")
+        elif not self.whole:
+            return
+        elif len(absent) == len(sent):
             found.warning("every mask is empty", compare.price_of_nothing(self.competition))
         elif absent and not found.problems:
             found.warning(

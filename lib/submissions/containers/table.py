@@ -10,6 +10,8 @@ import csv
 import io
 import itertools
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +27,7 @@ from lib.submissions.containers.table_index import Index, absent, image_of, scan
 from lib.submissions.keys import Keys
 from lib.submissions.layout import Layout, Mask, Masks, by_class, sized
 from lib.submissions.payloads import patches
+from lib.submissions.payloads.grid import PIXELS
 from lib.submissions.payloads.payload import Payload
 
 SEE = "see all of it: python submit.py check FILE"
@@ -170,7 +173,10 @@ class _Rows:
 
 
 class Table:
-    """A CSV file's masks, image by image; `index` are its rows, `touching` those so far whose runs touch."""
+    """A CSV file's masks, image by image; `index` are its rows, `touching` those so far whose runs touch.
+
+    `contradicted`: images so far that have a row for an empty mask beside another.
+    """
 
     def __init__(self, path: Path, competition: Competition, layout: Layout) -> None:
         self.path, self.competition, self.layout = path, competition, layout
@@ -179,7 +185,9 @@ class Table:
         self.numbers = dict(spelled)
         self.index = scan(path, keys, self.numbers, by_class(competition))
         self.decoder = Decoder(competition, path)
-        self.touching = 0
+        self.touching, self.contradicted = 0, []
+        form = competition.submission.csv
+        self._together = form.unit == "instance" or (form.repeats and len(competition.sent) == 1)
         numbers = image_of(self.index.codes)
         self.order = np.argsort(numbers, kind="stable")
         self.bounds = np.searchsorted(numbers[self.order], np.arange(len(layout.images) + 1))
@@ -199,10 +207,19 @@ class Table:
     def parts(self, image: str) -> list[Part]:
         """The masks in an image's rows; `DataError` for cells that are none."""
         size = self.layout.sizes[image]
-        grid = grid_of(image, size, self.competition, self.layout)
-        found = [part for cells in self.rows(image) for part in self.decoder.parts(cells, size, grid)]
+        grid = grid_of(image, size, self.competition, self.layout) if self.measured(image) else PIXELS
+        each = [self.decoder.parts(cells, size, grid) for cells in self.rows(image)]
+        found = [part for parts in each for part in parts]
+        if len(each) > 1 and not all(each) and self._together:
+            self.contradicted.append(image)
         self.touching += sum(bool((part.runs[1:, 0] == part.runs[:-1, 1]).any()) for part in found)
         return found
+
+    def measured(self, image: str) -> bool:
+        """Whether an image's size, and the units of its polygons, are known, so that its mask can be made."""
+        return self.layout.sizes[image] is not None and (
+            self.competition.submission.csv.grid is None or image in self.layout.extents
+        )
 
     def must_fit(self) -> None:
         """Raise `DataError` unless the file's rows are the layout's."""
@@ -213,6 +230,7 @@ class Table:
         size = self.layout.sizes[image]
         if size is None:
             raise DataError(f"the size of {image} is not known, so its rows cannot be decoded", "give --size HxW")
+        grid_of(image, size, self.competition, self.layout)
         if self.competition.submission.csv.unit == "patch":
             return self.decoder.patched([self.decoder.patch(cells) for cells in self.rows(image)], size)
         return self.decoder.mask(self.parts(image), image, size)
@@ -221,10 +239,12 @@ class Table:
 def must_fit(index: Index, competition: Competition, layout: Layout) -> None:
     """Raise `DataError` unless a file's rows are the layout's."""
     form, codes, wanted = competition.submission.csv, index.codes, layout.rows.codes
-    if index.ragged:
-        raise DataError(f"{index.path}: line {index.ragged[0]} has {index.ragged[1]} fields, not {len(form.row)}", SEE)
     if len(index.columns) != len(form.row):
         raise DataError(f"{index.path}: {len(index.columns)} columns, not {len(form.row)}", SEE)
+    if index.ragged:
+        raise DataError(f"{index.path}: line {index.ragged[0]} has {index.ragged[1]} fields, not {len(form.row)}", SEE)
+    if is_row(index.columns, competition):
+        raise DataError(f"{index.path}: the first line is a row, and a header belongs there", SEE)
     strange = absent(codes, wanted)
     if len(strange):
         with index.open() as rows:
@@ -240,6 +260,19 @@ def must_fit(index: Index, competition: Competition, layout: Layout) -> None:
         if len(missing):
             row = layout.rows[missing[0]]
             raise DataError(f"{index.path}: {len(missing)} rows are missing, {row.id} of {row.image} first", SEE)
+
+
+def is_row(cells: Sequence[str], competition: Competition) -> bool:
+    """Whether the cells where the columns' names belong are a row with a mask."""
+    decoder = Decoder(competition, "")
+    if len(cells) != len(competition.submission.csv.row) or decoder.keys.parse(cells) is None:
+        return False
+    text = cells[decoder.mask_at].strip()
+    if competition.submission.csv.unit == "patch":
+        return text in ("0", "1")
+    with suppress(DataError):
+        return bool(text) and bool(decoder.parts(cells, None, PIXELS))
+    return False
 
 
 def _named(layout: Layout, code: int) -> str:
