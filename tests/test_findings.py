@@ -150,6 +150,12 @@ def test_a_quotation_mark_left_open_does_not_pull_in_the_file(submit, tmp_path, 
     assert "line 2 has more than 5,000 bytes: refused" in submit("check", "file.csv", "-c", "tgs-salt", code=1)
 
 
+def test_a_file_of_other_fields_is_not_taken_for_names(submit, tmp_path):
+    """Its ids would be as long as its masks."""
+    (tmp_path / "file.csv").write_text(f"id;rle_mask\na;{'1 2 ' * 200}\n")
+    assert "1 columns, not 2" in submit("decode", "file.csv", "-c", "tgs-salt", "--out", "m", code=1)
+
+
 def test_rows_that_contradict_each_other(submit, tmp_path):
     for name, text in (("siim-acr", "ImageId,EncodedPixels\na,-1\na,0 5\n"),
                        ("airbus-ship", "ImageId,EncodedPixels\na.jpg,\na.jpg,\n")):  # fmt: skip

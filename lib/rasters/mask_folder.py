@@ -10,7 +10,6 @@ that overlap others in `CLASS~2/ID.png`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from lib import files
 from lib.competitions import Competition
-from lib.errors import DataError, Failed, SwathError, UsageError
+from lib.errors import DataError, SwathError, UsageError
 from lib.rasters.bits import plane
 from lib.rasters.brought_masks import Mask, masks_in
 from lib.rasters.coding import values
@@ -135,10 +134,7 @@ def must_be_free(folder: Path, ids: Sequence[str], competition: Competition) -> 
     """Raise `UsageError` when files named like these masks are there that the kit did not write."""
     if (folder / INDEX).is_file():
         return
-    taken: list[Path] = []
-    for image in ids:
-        with suppress(Failed):  # a name that no file can have is told when its mask is written
-            taken += [path for path in _places(folder, image, competition) if path.exists()]
+    taken = [path for image in ids for path in _places(folder, image, competition) if path.exists()]
     if taken:
         raise UsageError(
             f"{folder} holds {len(taken)} files that masks would overwrite, {taken[0].relative_to(folder.resolve())} "

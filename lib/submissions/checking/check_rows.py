@@ -9,7 +9,7 @@ import numpy as np
 
 from lib.competitions import Competition
 from lib.submissions.checking.findings import Findings
-from lib.submissions.containers.table import is_row
+from lib.submissions.containers.table_fit import is_row
 from lib.submissions.containers.table_index import UNKNOWN, Index, absent, image_of
 from lib.submissions.keys import ENDINGS
 from lib.submissions.layout import Layout
