@@ -86,11 +86,12 @@ def check(
     from lib.submissions import inspect, report
     from lib.submissions.checking import findings
     from lib.submissions.job import layout_for
+    from lib.submissions.scored import images_under
 
     described, word, run = competition_named(competition)
     brought = masks_in(masks, described) if masks else None
     layout = layout_for(described, data, sample, run, brought, file, size)
-    found = inspect(file, described, layout, brought)
+    found = inspect(file, described, layout, brought, images_under(described, data))
     document = {"file": str(file), "notes": list(layout.notes)} | findings.document(found)
     for note in layout.notes:
         talk(f"note: {note}")

@@ -9,6 +9,7 @@ mask written in the wrong order has the right area and a Dice of 0.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from lib.rasters.instances import overlapping
 from lib.rasters.mask_names import INDEX
 from lib.submissions.checking import check_rows, compare
 from lib.submissions.checking.findings import Finding, Findings
+from lib.submissions.checking.image_order import ImageEvidence
 from lib.submissions.checking.orientation import Evidence
 from lib.submissions.containers.container import opened, weight
 from lib.submissions.containers.decoding import must_not_overlap
@@ -37,8 +39,15 @@ def check(path: Path, competition: Competition, layout: Layout, masks: Masks | N
     return [each.sentence for each in inspect(path, competition, layout, masks) if each.severity == "problem"]
 
 
-def inspect(path: Path, competition: Competition, layout: Layout, masks: Masks | None = None) -> list[Finding]:
-    """Everything that is wrong or strange in a file; with `masks` it is also compared with them."""
+def inspect(
+    path: Path,
+    competition: Competition,
+    layout: Layout,
+    masks: Masks | None = None,
+    images: Mapping[str, Path] | None = None,
+) -> list[Finding]:
+    """Everything that is wrong or strange in a file; with `masks` it is also compared with them, and with `images`, the
+    images' files by id, square masks with the edges in them."""
     found = Findings(competition)
     if competition.submission.folder and (path / INDEX).is_file():
         found.problem(f"{path} holds masks, as {INDEX} says, and not yet the file: encode them", found.refused)
@@ -48,7 +57,7 @@ def inspect(path: Path, competition: Competition, layout: Layout, masks: Masks |
         with opened(path, competition, layout) as file:
             _names(file, competition, layout, found)
             if not found.problems:
-                _Contents(file, competition, layout, found).look(masks)
+                _Contents(file, competition, layout, found, images or {}).look(masks)
     except (DataError, Refused) as error:
         found.problem(error.reason, found.refused)
     return found.close()
@@ -84,12 +93,15 @@ def _names(file, competition: Competition, layout: Layout, found: Findings) -> N
 class _Contents:
     """Looks at every mask of a file once."""
 
-    def __init__(self, file, competition: Competition, layout: Layout, found: Findings) -> None:
+    def __init__(
+        self, file, competition: Competition, layout: Layout, found: Findings, images: Mapping[str, Path]
+    ) -> None:
         self.file, self.competition, self.layout, self.found = file, competition, layout, found
         self.order = None if isinstance(file, Album) else Payload.of(competition).order
         form = competition.submission.csv
         by_runs = self.order and not (form and (form.payload == "wkt" or form.unit == "patch"))
         self.evidence = Evidence(self.order) if by_runs else None
+        self.beside = ImageEvidence(images)
         self.pixels = np.zeros(len(competition.classes), np.int64)
         self.small = self.unsized = 0
         self.whole = True
@@ -118,6 +130,7 @@ class _Contents:
         array = compare.as_array(mask, size)
         if self.evidence:
             self.evidence.add(array)
+            self.beside.add(image, array)
         counts = compare.pixels(mask, len(self.competition.classes))
         self.pixels += counts
         if form.csv and not form.csv.allow_empty:
@@ -166,6 +179,12 @@ class _Contents:
             found.problem(
                 f"the masks look transposed: read {one}, as the competition does, their borders are "
                 f"{self.evidence.here / max(1, self.evidence.there):.1f} times as long as read {other}",
+                f"most of the score: encode with order = {self.order!r}",
+            )
+        if self.beside.transposed:
+            found.problem(
+                f"the masks look transposed: mirrored across the diagonal, their borders follow the edges in "
+                f"{len(self.beside.gains)} of the images much better",
                 f"most of the score: encode with order = {self.order!r}",
             )
         if isinstance(self.file, Table) and self.file.touching:
