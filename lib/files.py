@@ -20,6 +20,9 @@ from lib.errors import Failed
 
 MANIFEST = "manifest.json"
 
+LONGEST = 255
+"""Bytes of a file's name."""
+
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
 """What a system says of a place where nothing can be written."""
 
@@ -104,12 +107,23 @@ def write_manifest(folder: Path) -> None:
 def inside(folder: Path, name: str) -> Path:
     """The path `folder/name`, refused when it would leave `folder`.
 
-    Names come from servers and archives: `../x`, absolute paths and drive letters must not be followed.
+    Names come from servers and archives: `../x`, absolute paths and drive letters must not be followed, and what no
+    file system takes as a name is refused too.
     """
+    if not _is_name(name):
+        raise Failed(f"{name[:80]!r} is no name that a file can have: refused")
     target = (Path(folder) / name).resolve()
     if not target.is_relative_to(Path(folder).resolve()) or target == Path(folder).resolve() or "\\" in name:
         raise Failed(f"the name {name!r} leads out of {folder}: refused")
     return target
+
+
+def _is_name(name: str) -> bool:
+    """Whether a file system takes each part of a name."""
+    try:
+        return "\0" not in name and max(len(os.fsencode(part)) for part in name.split("/")) <= LONGEST
+    except UnicodeEncodeError:
+        return False
 
 
 def typed(path: Path) -> str:

@@ -199,3 +199,21 @@ def small_dubai(tmp_path) -> tuple[Path, set[str]]:
     path.symlink_to(tmp_path / "elsewhere.png")
     files.write(root / "classes.json", "not asked for")
     return root, needed
+
+
+@pytest.fixture
+def submit(tmp_path, monkeypatch):
+    """Runs a command of `submit.py` in this process; what it printed, and what it said."""
+    from typer.testing import CliRunner
+
+    from lib.launching.submitting.filing import app
+
+    monkeypatch.chdir(tmp_path)
+
+    def submit(*words, code: int = 0):
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        told = f"{done.stdout}{done.stderr}" + (getattr(done.exception, "reason", None) or "")
+        assert (getattr(done.exception, "exit_code", None) or done.exit_code) == code, (told, done.exception)
+        return told + (getattr(done.exception, "hint", None) or "")
+
+    return submit

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
 import zlib
 
@@ -73,6 +74,22 @@ def test_a_giant_is_refused_even_where_no_size_is_known(tmp_path):
     floods = load("floodnet")
     (problem,) = check(path, floods, expected(floods, {"a": None}))
     assert "announces 60000x60000 pixels" in problem
+
+
+@pytest.mark.parametrize("start", [PICTURE, PICTURE[:8]], ids=["picture", "magic"])
+def test_what_unpacks_without_end_is_refused_by_its_header_where_no_size_is_known(tmp_path, start):
+    """Nothing of a member is unpacked but its beginning: the whole has ten times as many bytes as may be held."""
+    path, floods = tmp_path / "file.zip", load("floodnet")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", start + bytes(80_000_000))
+    tracemalloc.start()
+    try:
+        (problem,) = check(path, floods, expected(floods, {"a": None}))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "a.png unpacks to 80,000" in problem or "a.png is not a readable image" in problem
+    assert peak < 8_000_000
 
 
 def test_folders_in_a_zip_are_no_members_and_pictures_below_one_are_named(problems):

@@ -7,25 +7,10 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
-from typer.testing import CliRunner
 
-from lib.launching.submitting.filing import app
+from lib.data.scenes import scene
 
 LABELS = np.uint8([[0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
-
-
-@pytest.fixture
-def submit(tmp_path, monkeypatch):
-    """Runs a command of `submit.py` in this process; what it printed, and what it said."""
-    monkeypatch.chdir(tmp_path)
-
-    def submit(*words, code: int = 0):
-        done = CliRunner().invoke(app, [str(word) for word in words])
-        told = f"{done.stdout}{done.stderr}" + (getattr(done.exception, "reason", None) or "")
-        assert (getattr(done.exception, "exit_code", None) or done.exit_code) == code, (told, done.exception)
-        return told + (getattr(done.exception, "hint", None) or "")
-
-    return submit
 
 
 def save(path, pixels):
@@ -64,6 +49,23 @@ def test_a_file_and_back_through_the_front_door(program, tmp_path):
     assert np.array_equal(np.array(Image.open(tmp_path / "back" / "y.png")), big * 2)
     program("submit.py", "encode", tmp_path / "back", *words, "--out", tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "file.csv").read_bytes()
+
+
+def test_square_masks_in_the_wrong_order_are_told_by_their_images(submit, tmp_path):
+    """A mirror image has the same borders, but they do not lie on the image's edges."""
+    for number in range(4):
+        image, labels = scene(number, 128, 128)
+        save(tmp_path / "images" / f"{number}.png", image)
+        save(tmp_path / "m" / f"{number}.png", labels)
+    names = "".join(f'[[classes]]\nname = "c{index}"\n' for index in range(6))
+    for order in ("F", "C"):
+        text = f'name = "own"\n{names}[submission.csv]\norder = "{order}"\n[metric]\nmeasure = "dice"\n'
+        (tmp_path / f"{order}.toml").write_text(text)
+    submit("encode", "m", "-c", "C.toml", "--out", "file.csv")
+    assert "transposed" not in submit("check", "file.csv", "-c", "C.toml", "--data", "images")
+    assert "transposed" not in submit("check", "file.csv", "-c", "F.toml", "--size", "128x128")
+    said = submit("check", "file.csv", "-c", "F.toml", "--data", "images", code=1)
+    assert "the masks look transposed: mirrored across the diagonal, their borders follow the edges in 4" in said
 
 
 def test_a_folder_for_each_class_that_overlaps(submit, tmp_path):

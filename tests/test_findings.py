@@ -1,5 +1,7 @@
 """What a check finds in files that are almost right, what it says it costs, and that right files stay silent."""
 
+import gzip
+
 import numpy as np
 import pytest
 
@@ -94,12 +96,91 @@ def rows(*changes):
         (rows(("\nb,", "\nb,5399 3")), "ends at pixel 5401 of an image of 5400 pixels"),
         (rows(("\nb,", "\nb,9 2 1 2")), "starts before the one before it ends"),
         (rows(("\nb,", '\nb,"1 2\n3 1"')), "goes over several lines"),
+        (rows(("\nb,", '\nb,"1 2')), "has a quotation mark that nothing closes"),
+        (rows(("\nb,", "\nb,1e3 2")), "a number in scientific notation"),
+        (rows(("\nb,", f"\nb,1{'0' * 30} 2")), "no image has so many pixels"),
+        (rows(("id,rle_mask\n", "")), "the first line is a row, and the header is missing"),
+        (lambda text: "", "the columns are missing; the competition wants id, rle_mask: the file is empty"),
+        (lambda text: text.replace("\n", "\r"), "its lines end with CR alone"),
+        (rows(("\na,", "\na ,")), "the ids have blanks: 'a ' instead of 'a'"),
+        (rows(("\na,", "\nA,")), "the ids are spelled with other capital letters: 'A' instead of 'a'"),
+        (rows(("\na,", "\ntest/a,")), "the ids name a folder: 'test/a' instead of 'a'"),
     ],
 )  # fmt: skip
 def test_slips_of_the_writer(made, change, said):
     found = made(preset("tgs-salt"), {"a": discs(), "b": discs(0)}, change)
     assert said in told(found)
     assert all(each.cost for each in found)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("7.0_{}", "the ids have numbers that were floats: '7.0_1' instead of '7_1'"),
+        ("007_{}", "the ids have other zeros before a number: '007_1' instead of '7_1'"),
+        ("7-{}", "the ids have another sign between their parts: '7-1' instead of '7_1'"),
+        ("7.png_{}", "the ids carry .png: 7.png_1 instead of 7_1"),
+    ],
+)
+def test_ids_that_are_almost_those_of_the_sample(submit, tmp_path, wrong, said):
+    for name, shape in (("sample", "7_{}"), ("file", wrong)):
+        lines = [f"{shape.format(number)}," for number in range(1, 25)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["ImageClassId,rle_mask", *lines]) + "\n")
+    assert said in submit("check", "file.csv", "-c", "centralesupelec-harvey", "--sample", "sample.csv", code=1)
+
+
+def test_files_of_another_format_and_files_of_nothing(submit, tmp_path):
+    table = "id,rle_mask\na,\n"
+    for content, said in (
+        (gzip.compress(table.encode()), "is compressed with gzip"),
+        (b"PK\3\4" + bytes(30), "a zip archive, or a workbook of Excel"),
+        (table.encode("utf-16"), "is written in UTF-16"),
+        ("id,rle_mask\n\xe4,\n".encode("latin-1"), "line 2 is not UTF-8"),
+        (b"id,rle_mask\n", "file.csv holds no masks"),
+    ):
+        (tmp_path / "file.csv").write_bytes(content)
+        assert said in submit("check", "file.csv", "-c", "tgs-salt", code=1)
+
+
+def test_a_quotation_mark_left_open_does_not_pull_in_the_file(submit, tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.submissions.containers.table_index.LONGEST", 5000)
+    (tmp_path / "file.csv").write_text('id,rle_mask\na,"1 5\n' + "b,\n" * 5000)
+    assert "the row at line 2 goes over several lines" in submit("check", "file.csv", "-c", "tgs-salt", code=1)
+    (tmp_path / "file.csv").write_text("id,rle_mask\na," + "1 " * 5000)
+    assert "line 2 has more than 5,000 bytes: refused" in submit("check", "file.csv", "-c", "tgs-salt", code=1)
+
+
+def test_a_file_of_other_fields_is_not_taken_for_names(submit, tmp_path):
+    """Its ids would be as long as its masks."""
+    (tmp_path / "file.csv").write_text(f"id;rle_mask\na;{'1 2 ' * 200}\n")
+    assert "1 columns, not 2" in submit("decode", "file.csv", "-c", "tgs-salt", "--out", "m", code=1)
+
+
+def test_rows_that_contradict_each_other(submit, tmp_path):
+    for name, text in (("siim-acr", "ImageId,EncodedPixels\na,-1\na,0 5\n"),
+                       ("airbus-ship", "ImageId,EncodedPixels\na.jpg,\na.jpg,\n")):  # fmt: skip
+        (tmp_path / "file.csv").write_text(text)
+        assert "a: a row for an empty mask stands beside another" in submit("check", "file.csv", "-c", name)
+
+
+def test_sizes_that_no_image_has_and_units_that_nobody_says(submit, tmp_path):
+    head = "ImageID,ImageWidth,ImageHeight,PredictionString\n"
+    for width, height in ((-5, 3), ("x", 3), (99999, 99999)):
+        (tmp_path / "file.csv").write_text(f"{head}a,{width},{height},\n")
+        said = submit("check", "file.csv", "-c", "openimages-hpa", code=1)
+        assert f"a says {width}x{height}, which is no width and height of an image" in said
+    rows = "".join(f"a,{number},MULTIPOLYGON EMPTY\n" for number in range(1, 11))
+    (tmp_path / "file.csv").write_text(f"ImageId,ClassType,MultipolygonWKT\n{rows}")
+    said = submit("check", "file.csv", "-c", "dstl")
+    assert "or their units, which grid_sizes.csv says" in said
+    (tmp_path / "file.csv").write_text(f"ImageId,ClassType,MultipolygonWKT\n{rows.replace('MULTIPOLYGON', 'POINT')}")
+    assert "is neither POLYGON nor MULTIPOLYGON" in submit("check", "file.csv", "-c", "dstl", code=1)
+
+
+def test_what_does_not_decode_is_not_called_empty(made):
+    assert "every mask is empty" not in told(
+        made(preset("tgs-salt"), {"a": discs()}, rows(("\na,", "\na,x"))), "warning"
+    )
 
 
 def test_what_is_strange_is_no_problem(made):

@@ -110,6 +110,10 @@ RESULT = {"image_id": "a", "category_id": 1, "segmentation": {"size": [3, 4], "c
         ({"score": 2}, "the score 2 is not between 0 and 1"),
         ({"image_id": "z"}, "1 ids that nobody asked for: z"),
         ({"image_id": None}, "object 1 has no image_id"),
+        ({"image_id": ""}, "object 1 has no image_id"),
+        ({"image_id": True}, "object 1 has no image_id"),
+        ({"image_id": "\ud800"}, "object 1 has no image_id"),
+        ({"score": True}, "the score True is not between 0 and 1"),
         ({"segmentation": [[1, 2, 3, 4, 5, 6]]}, "or no segmentation with a size"),
         ({"segmentation": {"size": [900_000, 900_000], "counts": "32"}}, "or no segmentation with a size"),
         ({"segmentation": {"size": [3, 4], "counts": [3, 9]}}, "counts is not a text"),
@@ -123,11 +127,22 @@ def test_wrong_objects(tmp_path, change, said):
     assert said in " | ".join(check(path, coco, expected(coco, {"a": (3, 4)})))
 
 
+WHOLE = {"size": [3, 4], "counts": "0<"}
+"""All pixels of an image."""
+
+ONE = json.dumps(RESULT | {"segmentation": WHOLE})
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[1]", '[{"image_id": ', "[{}}", "null", "[" + "[" * 5000, "[" + '{"a":' * 100_000]
+    "text",
+    [
+        *("", "{}", "[1]", '[{"image_id": ', "[{}}", "null", "[" + "[" * 5000, "[" + '{"a":' * 100_000, "[]x"),
+        *(f"[{ONE} {ONE}]", f"[{ONE},,{ONE}]", f"[{ONE},]", f"[,{ONE}]", f"[{ONE}", f"[{ONE}] {ONE}"),
+    ],
 )
 def test_what_is_no_list_of_results(tmp_path, text):
     coco = load("coco-results")
+    assert check(lines(tmp_path / "f.json", f"[{ONE}]"), coco, expected(coco, {"a": (3, 4)})) == []
     assert check(lines(tmp_path / "f.json", text), coco, expected(coco, {"a": (3, 4)}))
 
 
@@ -135,12 +150,23 @@ def test_objects_over_many_chunks_and_in_any_order(tmp_path, monkeypatch):
     """Names beyond ASCII, blanks between objects, and chunks that end inside of them."""
     monkeypatch.setattr("lib.submissions.containers.coco_file.CHUNK", 7)
     coco, labels = load("coco-results"), np.uint8([[0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
-    masks = {"ä": components(labels, [1]), "b": components(1 - labels, [1])}
+    masks = {"ä€": components(labels, [1]), "b": components(1 - labels, [1])}
     layout = expected(coco, dict.fromkeys(masks, (3, 4)))
     write(masks.__getitem__, coco, layout, tmp_path / "f.json")
     objects = json.loads((tmp_path / "f.json").read_text())
-    lines(tmp_path / "f.json", json.dumps(objects[::-1], indent=3, ensure_ascii=False))
-    assert check(tmp_path / "f.json", coco, layout, masks.__getitem__) == []
+    for ascii_only in (False, True):
+        lines(tmp_path / "f.json", json.dumps(objects[::-1], indent=3, ensure_ascii=ascii_only))
+        assert check(tmp_path / "f.json", coco, layout, masks.__getitem__) == []
+
+
+def test_an_id_that_no_file_can_have(program, tmp_path):
+    for image in ("a\0", "x" * 300, "../a"):
+        lines(tmp_path / "f.json", json.dumps([RESULT | {"image_id": image, "segmentation": WHOLE}]))
+        done = program(
+            "submit.py", "decode", tmp_path / "f.json", "-c", "coco-results", "--out", tmp_path / "m", code=1
+        )
+        assert "refused" in done.stderr
+        assert not [path for path in (tmp_path / "m").rglob("*") if path.is_file()]
 
 
 def test_a_folder_without_any_mask(tmp_path):

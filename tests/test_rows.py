@@ -116,6 +116,13 @@ def test_polygons_in_grid_units(made):
     assert found[1:] == [f"6120_2_2,{number},MULTIPOLYGON EMPTY" for number in range(2, 11)]
 
 
+def test_patches_that_no_image_has(program, tmp_path):
+    for patch in ("001_608_0", "001_0_5"):
+        (tmp_path / "f.csv").write_text(f"id,prediction\n001_0_0,1\n{patch},1\n")
+        checked = program.json("submit.py", "check", tmp_path / "f.csv", "-c", "epfl-roads", code=1)
+        assert "no patch of 001 begins at x" in checked["problems"][0]
+
+
 def test_patches_go_down_before_they_go_right(tmp_path):
     preset = load("epfl-roads")
     preset = preset.model_copy(update={"submission": preset.submission.model_copy(update={"size": (32, 48)})})

@@ -181,7 +181,11 @@ def _slip(text: str) -> str:
         return ": pandas wrote a missing value"
     if re.fullmatch(r"[0-9.\s]+", text) and "." in text:
         return ": the numbers were floats"
-    return ": parted by commas" if re.fullmatch(r"[0-9,\s]+", text) else ""
+    if re.search("[0-9][eE][+-]?[0-9]", text):
+        return ": a number in scientific notation"
+    if re.search("[0-9]{19}", text):
+        return ": no image has so many pixels"
+    return ": parted by commas" if re.fullmatch(r"[0-9,\s]+", text) and "," in text else ""
 
 
 def glimpse(text: str) -> str:

@@ -51,6 +51,8 @@ def decode(
     as_json: options.Json = False,
 ) -> None:
     """Bring a file's masks back: index pictures; a folder for each class where they overlap; instance numbers."""
+    from itertools import chain, islice
+
     from lib.files import typed
     from lib.rasters import mask_folder
     from lib.submissions import read
@@ -60,6 +62,7 @@ def decode(
     described, word, run = competition_named(competition)
     layout = layout_for(described, data, sample, run, file=file, size=size)
     masks, about = read(file, described, layout), {"file": str(file)}
+    masks = chain([*islice(masks, 1)], masks)  # a file that does not fit says so before its ids become names
     with place_in(file, described, layout) as place:
         mask_folder.write(out, described, layout.images, masks, about, layout.sizes, place)
     for note in layout.notes:
@@ -83,11 +86,12 @@ def check(
     from lib.submissions import inspect, report
     from lib.submissions.checking import findings
     from lib.submissions.job import layout_for
+    from lib.submissions.scored import images_under
 
     described, word, run = competition_named(competition)
     brought = masks_in(masks, described) if masks else None
     layout = layout_for(described, data, sample, run, brought, file, size)
-    found = inspect(file, described, layout, brought)
+    found = inspect(file, described, layout, brought, images_under(described, data))
     document = {"file": str(file), "notes": list(layout.notes)} | findings.document(found)
     for note in layout.notes:
         talk(f"note: {note}")

@@ -9,6 +9,7 @@ mask written in the wrong order has the right area and a Dice of 0.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from lib.rasters.instances import overlapping
 from lib.rasters.mask_names import INDEX
 from lib.submissions.checking import check_rows, compare
 from lib.submissions.checking.findings import Finding, Findings
+from lib.submissions.checking.image_order import ImageEvidence
 from lib.submissions.checking.orientation import Evidence
 from lib.submissions.containers.container import opened, weight
 from lib.submissions.containers.decoding import must_not_overlap
@@ -37,8 +39,15 @@ def check(path: Path, competition: Competition, layout: Layout, masks: Masks | N
     return [each.sentence for each in inspect(path, competition, layout, masks) if each.severity == "problem"]
 
 
-def inspect(path: Path, competition: Competition, layout: Layout, masks: Masks | None = None) -> list[Finding]:
-    """Everything that is wrong or strange in a file; with `masks` it is also compared with them."""
+def inspect(
+    path: Path,
+    competition: Competition,
+    layout: Layout,
+    masks: Masks | None = None,
+    images: Mapping[str, Path] | None = None,
+) -> list[Finding]:
+    """Everything that is wrong or strange in a file; with `masks` it is also compared with them, and with `images`, the
+    images' files by id, square masks with the edges in them."""
     found = Findings(competition)
     if competition.submission.folder and (path / INDEX).is_file():
         found.problem(f"{path} holds masks, as {INDEX} says, and not yet the file: encode them", found.refused)
@@ -48,7 +57,7 @@ def inspect(path: Path, competition: Competition, layout: Layout, masks: Masks |
         with opened(path, competition, layout) as file:
             _names(file, competition, layout, found)
             if not found.problems:
-                _Contents(file, competition, layout, found).look(masks)
+                _Contents(file, competition, layout, found, images or {}).look(masks)
     except (DataError, Refused) as error:
         found.problem(error.reason, found.refused)
     return found.close()
@@ -84,20 +93,24 @@ def _names(file, competition: Competition, layout: Layout, found: Findings) -> N
 class _Contents:
     """Looks at every mask of a file once."""
 
-    def __init__(self, file, competition: Competition, layout: Layout, found: Findings) -> None:
+    def __init__(
+        self, file, competition: Competition, layout: Layout, found: Findings, images: Mapping[str, Path]
+    ) -> None:
         self.file, self.competition, self.layout, self.found = file, competition, layout, found
         self.order = None if isinstance(file, Album) else Payload.of(competition).order
         form = competition.submission.csv
         by_runs = self.order and not (form and (form.payload == "wkt" or form.unit == "patch"))
         self.evidence = Evidence(self.order) if by_runs else None
+        self.beside = ImageEvidence(images)
         self.pixels = np.zeros(len(competition.classes), np.int64)
         self.small = self.unsized = 0
+        self.whole = True
 
     def look(self, masks: Masks | None) -> None:
         """Decode image by image; what one image has wrong hides no other's."""
         for image in self.layout.images:
             try:
-                if self.layout.sizes[image] is None and isinstance(self.file, Table):
+                if isinstance(self.file, Table) and not self.file.measured(image):
                     self.unsized += 1
                     must = self.file.parts(image)
                     if self.competition.kind == "labels" and not self.competition.submission.csv.repeats:
@@ -108,6 +121,7 @@ class _Contents:
                 if masks is not None:
                     self._compare(image, mask, masks(image))
             except SwathError as error:
+                self.whole = False
                 self.found.of_image("do not decode", error.reason, f"{self.found.refused}, or {image} scores 0")
         self._sum_up()
 
@@ -116,6 +130,7 @@ class _Contents:
         array = compare.as_array(mask, size)
         if self.evidence:
             self.evidence.add(array)
+            self.beside.add(image, array)
         counts = compare.pixels(mask, len(self.competition.classes))
         self.pixels += counts
         if form.csv and not form.csv.allow_empty:
@@ -151,9 +166,12 @@ class _Contents:
     def _sum_up(self) -> None:
         form, found, sent = self.competition.submission, self.found, list(self.competition.sent)
         if self.unsized:
+            grid = form.csv.grid
             found.warning(
-                f"the sizes of {self.unsized} images are not known",
-                "whether runs end inside their images, and their order, is not checked: give --size, --data or --masks",
+                f"the sizes of {self.unsized} images are not known"
+                + (f", or their units, which {grid} says" if grid else ""),
+                "whether masks end inside their images, and their order, is not checked: give "
+                + (f"--data DIR, the folder with the images and {grid}" if grid else "--size, --data or --masks"),
             )
             return
         if self.evidence and self.evidence.transposed:
@@ -163,10 +181,21 @@ class _Contents:
                 f"{self.evidence.here / max(1, self.evidence.there):.1f} times as long as read {other}",
                 f"most of the score: encode with order = {self.order!r}",
             )
+        if self.beside.transposed:
+            found.problem(
+                f"the masks look transposed: mirrored across the diagonal, their borders follow the edges in "
+                f"{len(self.beside.gains)} of the images much better",
+                f"most of the score: encode with order = {self.order!r}",
+            )
         if isinstance(self.file, Table) and self.file.touching:
             found.warning(
                 f"{self.file.touching} masks have runs that touch, and could be one",
                 "nothing with most scorers; some refuse them",
+            )
+        if isinstance(self.file, Table) and self.file.contradicted:
+            found.warning(
+                f"{first(self.file.contradicted, 3)}: a row for an empty mask stands beside another of the same image",
+                "a scorer may count it as a false object, or fail on it",
             )
         if self.small:
             found.warning(
@@ -175,7 +204,11 @@ class _Contents:
             )
         background = {self.competition.unclaimed} if form.rows else set()
         absent = [self.competition.names[index] for index in sent if not self.pixels[index] and index not in background]
-        if len(absent) == len(sent) and self.layout.images:
+        if not self.layout.images:
+            found.problem(f"{self.file.path} holds no masks", "it scores 0")
+        elif not self.whole:
+            return
+        elif len(absent) == len(sent):
             found.warning("every mask is empty", compare.price_of_nothing(self.competition))
         elif absent and not found.problems:
             found.warning(

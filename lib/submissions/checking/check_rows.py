@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from lib.competitions import Competition
 from lib.submissions.checking.findings import Findings
+from lib.submissions.containers.table_fit import is_row
 from lib.submissions.containers.table_index import UNKNOWN, Index, absent, image_of
 from lib.submissions.keys import ENDINGS
 from lib.submissions.layout import Layout
@@ -20,8 +22,9 @@ def columns(index: Index, competition: Competition, layout: Layout, found: Findi
     """The header, the number of fields, and how the file is stored."""
     wanted, columns = list(layout.columns or competition.submission.csv.columns), index.columns
     if columns != wanted:
-        named = f"the columns are {', '.join(columns) or 'missing'}; the competition wants {', '.join(wanted)}"
-        found.problem(named + _why(columns, wanted), found.refused)
+        shown = ", ".join(text if len(text) <= 40 else f"{text[:37]}..." for text in columns[:8])
+        named = f"the columns are {shown or 'missing'}; the competition wants {', '.join(wanted)}"
+        found.problem(named + _why(columns, wanted, competition), found.refused)
     if index.ragged and len(columns) == len(wanted):
         line, count = index.ragged
         found.problem(f"line {line} has {count} fields instead of {len(wanted)}", found.refused)
@@ -33,7 +36,11 @@ def columns(index: Index, competition: Competition, layout: Layout, found: Findi
         found.warning("lines end with CR LF", "nothing with pandas; other readers find a CR behind each mask")
 
 
-def _why(columns: list[str], wanted: list[str]) -> str:
+def _why(columns: list[str], wanted: list[str], competition: Competition) -> str:
+    if not columns:
+        return ": the file is empty"
+    if is_row(columns, competition):
+        return ": the first line is a row, and the header is missing"
     if len(columns) == 1 and any(sign in columns[0] for sign in ";\t"):
         return ": its fields are parted by semicolons or tabs instead of commas"
     if columns[1:] == wanted and columns[0] in ("", "Unnamed: 0", "index"):
@@ -55,7 +62,7 @@ def rows(index: Index, competition: Competition, layout: Layout, found: Findings
     _say(found, len(missing), lost, "missing")
     distinct = len(set(index.unknown)) if count <= len(index.unknown) else count
     _say(found, distinct + len(strange), extra, "that nobody asked for")
-    ending(extra, lost, found)
+    ending(extra, lost, found) or slip(extra, lost, found)
     if not many:
         values, first_at, counts = np.unique(known, return_index=True, return_counts=True)
         twins = values[counts > 1][np.argsort(first_at[counts > 1])]
@@ -78,8 +85,8 @@ def rows(index: Index, competition: Competition, layout: Layout, found: Findings
             found.warning("the images are in another order than expected", "nothing: rows are matched by id")
 
 
-def ending(extra: Sequence[str], missing: Sequence[str], found: Findings) -> None:
-    """Ids that fit once an image file's ending is taken out of them, or put in."""
+def ending(extra: Sequence[str], missing: Sequence[str], found: Findings) -> bool:
+    """Ids that fit once an image file's ending is taken out of them, or put in: whether there are some."""
     for names, others, word in ((extra, set(missing), "carry"), (missing, set(extra), "lack")):
         for name in names:
             for one in ENDINGS:
@@ -87,7 +94,29 @@ def ending(extra: Sequence[str], missing: Sequence[str], found: Findings) -> Non
                 if one in name and bare in others:
                     here, there = (name, bare) if word == "carry" else (bare, name)
                     found.problem(f"the ids {word} {one}: {here} instead of {there}", found.refused)
-                    return
+                    return True
+    return False
+
+
+SLIPS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("have blanks", lambda text: re.sub(r"\s", "", text)),
+    ("are spelled with other capital letters", str.lower),
+    ("name a folder", lambda text: text.rpartition("/")[2]),
+    ("have numbers that were floats", lambda text: re.sub(r"(?<=\d)\.0(?!\d)", "", text)),
+    ("have other zeros before a number", lambda text: re.sub(r"(?<!\d)0+(?=\d)", "", text)),
+    ("have another sign between their parts", lambda text: re.sub(r"[-_. :]", "_", text)),
+)
+"""What happened to ids, and what makes those it happened to alike."""
+
+
+def slip(extra: Sequence[str], missing: Sequence[str], found: Findings) -> None:
+    """Ids that would fit but for one of the `SLIPS`."""
+    for word, alike in SLIPS:
+        known = {alike(name): name for name in missing}
+        for name in extra:
+            if alike(name) in known:
+                found.problem(f"the ids {word}: {name!r} instead of {known[alike(name)]!r}", found.refused)
+                return
 
 
 def names(present: Sequence[str], wanted: Sequence[str], found: Findings, all_of_them: bool = True) -> None:

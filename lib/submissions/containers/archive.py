@@ -11,6 +11,7 @@ of their image can have.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
@@ -19,22 +20,42 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from lib.errors import DataError, Refused, UsageError, first
+from lib.rasters.images import PNG, open_header
+from lib.rasters.reader import TIFF
 
 DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)
 """What reading a member may end in: broken streams, a compression that Python lacks."""
-
-LARGEST = 2**31
-"""Bytes that a member may have where nothing says how large its image is."""
 
 OVERHEAD = 1 << 20
 """Bytes of a picture's file beside its pixels."""
 
 
-def most_bytes(size: tuple[int, int] | None, bands: int) -> int:
+def most_bytes(size: tuple[int, int], bands: int) -> int:
     """Bytes that a picture of (height, width) pixels may have in its file, in whatever format and however stored."""
-    return LARGEST if size is None else (size[0] + 1) * (size[1] + 1) * bands * 2 + OVERHEAD
+    return (size[0] + 1) * (size[1] + 1) * bands * 2 + OVERHEAD
+
+
+def announced(file: BinaryIO, name: str, source: str) -> tuple[int, int]:
+    """Height and width by a picture's header: a small file may announce one that fills the memory.
+
+    Raises `DataError` for what is no picture of its name's format, `Refused` for more pixels than can be decoded.
+    """
+    magic, what = ((PNG,), "PNG") if name.lower().endswith(".png") else (TIFF, "TIFF")
+    try:
+        start = file.read(OVERHEAD)
+        if not start.startswith(magic):
+            raise DataError(f"{source} is not a {what}")
+        file.seek(0)
+        with open_header(io.BytesIO(start) if what == "PNG" else file, source) as header:
+            height, width = header.height, header.width
+    except DAMAGES as error:
+        raise DataError(f"{source} is damaged: {error}") from None
+    if height * width >= 2**30:
+        raise Refused(f"{source} announces {width}x{height} pixels", "leave it out, or give its images with --data")
+    return height, width
 
 
 def open_archive(path: Path) -> ZipOfPictures | FolderOfPictures:
@@ -58,6 +79,12 @@ class FolderOfPictures:
 
     def __exit__(self, *_) -> None:
         pass
+
+    def opened(self, name: str) -> BinaryIO:
+        """A member as a file to read from; `DataError` when it is missing."""
+        if not (self.path / name).is_file():
+            raise DataError(f"{self.path} has no member {name}")
+        return open(self.path / name, "rb")
 
     def read(self, name: str, most: int) -> bytes:
         """A member's content; `DataError` when it is missing, `Refused` when it is larger than `most` bytes."""
@@ -94,11 +121,21 @@ class ZipOfPictures:
     def __exit__(self, *_) -> None:
         self.zip.close()
 
+    def opened(self, name: str) -> BinaryIO:
+        """A member as a file to read from, which unpacks as far as it is read; `DataError` when it is missing."""
+        try:
+            return self.zip.open(self._info(name))
+        except DAMAGES as error:
+            raise DataError(f"{self.path}: {name} is damaged: {error}") from None
+
+    def _info(self, name: str) -> zipfile.ZipInfo:
+        if name not in self.members:
+            raise DataError(f"{self.path} has no member {name}")
+        return self.members[name]
+
     def read(self, name: str, most: int) -> bytes:
         """A member's content; `DataError` when it is missing or damaged, `Refused` when it is larger than `most`."""
-        info = self.members.get(name)
-        if info is None:
-            raise DataError(f"{self.path} has no member {name}")
+        info = self._info(name)
         if info.file_size > most:
             raise Refused(
                 f"{self.path}: {name} unpacks to {info.file_size:,} bytes, and its picture has {most:,} at most"

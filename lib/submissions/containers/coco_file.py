@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,8 +28,8 @@ from lib.submissions.layout import Layout, Mask, Masks, Size, sized
 from lib.submissions.payloads.payload import Payload
 
 CHUNK = 1 << 20
-LARGEST = 1 << 30
-"""Characters that one object may have."""
+LARGEST = 1 << 28
+"""Bytes that one object may have."""
 
 
 def write(masks: Masks, competition: Competition, layout: Layout, file: BinaryIO) -> None:
@@ -88,10 +89,10 @@ def scan(path: Path) -> Objects:
     objects = Objects(Path(path))
     for offset, length, found in _stream(Path(path)):
         size = (found.get("segmentation") or {}).get("size") if isinstance(found.get("segmentation"), dict) else None
-        if not isinstance(found.get("image_id"), (str, int)) or not _is_size(size):
+        image = found.get("image_id")
+        if type(image) not in (str, int) or not _is_text(str(image)) or not _is_size(size):
             raise DataError(f"{path}: object {objects.count + 1} has no image_id, or no segmentation with a size")
-        image = str(found["image_id"])
-        image = image.encode("latin-1").decode("utf-8") if isinstance(found["image_id"], str) else image
+        image = str(image)
         objects.places.setdefault(image, []).append((offset, length))
         objects.sizes.setdefault(image, tuple(size))
         objects.count += 1
@@ -145,7 +146,7 @@ def parts(objects: Objects, image: str, competition: Competition, size: Size) ->
         category = each.get("category_id")
         if type(category) is not int or category not in indices:
             raise DataError(f"{source}: category_id {category!r} is no class's")
-        if not isinstance(score, (int, float)) or not 0 <= score <= 1:
+        if type(score) not in (int, float) or not 0 <= score <= 1:
             raise DataError(f"{source}: the score {score!r} is not between 0 and 1")
         if not isinstance(counts, str):
             raise DataError(f"{source}: counts is not a text, as COCO's compressed run lengths are")
@@ -159,37 +160,53 @@ def parts(objects: Objects, image: str, competition: Competition, size: Size) ->
 
 def _stream(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Offset, length and content of each object of a JSON list; texts are read as Latin-1, so that places are bytes."""
-    decoder = json.JSONDecoder()
+    decoder, wanted = json.JSONDecoder(), "["
     try:
         with open(path, "rb") as file:
-            text, base, place, opened = "", 0, 0, False
+            text, base, place = "", 0, 0
             while True:
-                while place < len(text) and text[place] in " \t\r\n,":
+                while place < len(text) and text[place] in " \t\r\n":
                     place += 1
-                if place < len(text) and not opened:
-                    if text[place] != "[":
-                        raise DataError(f"{path} is not a JSON list of results")
-                    opened, place = True, place + 1
+                sign = text[place : place + 1]
+                if sign and sign not in wanted:
+                    raise DataError(_misplaced(path, base + place, wanted))
+                if sign and sign != "{":
+                    wanted = {"[": "{]", ",": "{", "]": ""}[sign]
+                    place += 1
                     continue
-                if place < len(text) and text[place] == "]":
-                    return
-                wrong = place < len(text) and text[place] != "{"
-                try:
-                    if place < len(text) and not wrong:
-                        found, end = decoder.raw_decode(text, place)
-                        yield base + place, end - place, found
-                        place = end
+                if sign:
+                    with suppress(ValueError, RecursionError):  # an object goes on in the next chunk, or is none
+                        found, after = decoder.raw_decode(text, place)
+                        piece = text[place:after]
+                        found = found if piece.isascii() else json.loads(piece.encode("latin-1").decode("utf-8"))
+                        yield base + place, after - place, found
+                        place, wanted = after, ",]"
                         continue
-                except (ValueError, RecursionError):  # an object goes on in the next chunk, or is none
-                    wrong = len(text) - place > LARGEST
-                more = "" if wrong else file.read(CHUNK).decode("latin-1")
+                rest = len(text) - place  # twice as much each time, as each time its beginning is read again
+                more = "" if rest > LARGEST else file.read(max(CHUNK, rest)).decode("latin-1")
+                if not more and not wanted and not sign:
+                    return
                 if not more:
-                    raise DataError(f"{path}: what stands at byte {base + place} is no object of COCO's results")
+                    raise DataError(_misplaced(path, base + place, wanted))
                 base, text, place = base + place, text[place:] + more, 0
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _misplaced(path: Path, offset: int, wanted: str) -> str:
+    """What is wrong at a byte, where one of the signs in `wanted` should stand."""
+    if wanted == "[":
+        return f"{path} is not a JSON list of results"
+    if not wanted:
+        return f"{path}: something stands behind the end of the list, at byte {offset}"
+    return f"{path}: what stands at byte {offset} is no object of COCO's results"
+
+
+def _is_text(image: str) -> bool:
+    """Whether an id can be printed; half of a pair of UTF-16, which JSON can write, cannot."""
+    return bool(image) and not any("\ud800" <= sign <= "\udfff" for sign in image)
 
 
 def _is_size(size: Any) -> bool:

@@ -7,6 +7,7 @@ mask = decoder.mask(parts, "a", (256, 1600))
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from lib.competitions.patterns import fields
 from lib.errors import DataError
 from lib.rasters import runs as rn
 from lib.rasters.instances import Instance
+from lib.submissions.containers.table_index import is_size
 from lib.submissions.keys import Key, Keys
 from lib.submissions.layout import Layout, Mask, Size
 from lib.submissions.payloads import patches
@@ -64,13 +66,8 @@ class Decoder:
         """The masks of one row; none where it says that there is none."""
         key, text = self.keys.parse(cells), cells[self.mask_at]
         name = ",".join(cells[place] for place in self.keys.places)
-        if (
-            size
-            and None not in self.size_at
-            and [cells[place] for place in self.size_at] != [str(side) for side in size]
-        ):
-            said = "x".join(cells[place] for place in self.size_at[::-1])
-            raise DataError(f"{self.source}: {name} says {said}, and the image has {size[1]}x{size[0]}")
+        if None not in self.size_at:
+            self._must_be_size([cells[place] for place in self.size_at], size, name)
         if not text.strip() and self.form.empty is False:
             raise DataError(f"{self.source}: {name} is blank, and the scorer fails on an empty row: leave it out")
         if not text.strip() and self.form.empty:
@@ -84,6 +81,14 @@ class Decoder:
             return [Part(key.index, self.payload.runs(text, size, grid), name, confidence)]
         except DataError as error:
             raise DataError(f"{self.source}: {name}: {error.reason}") from None
+
+    def _must_be_size(self, texts: list[str], size: Size | None, name: str) -> None:
+        """Raise `DataError` unless height and width are those of the image, or at least of some image."""
+        said = "x".join(texts[::-1])
+        if not all(re.fullmatch("[0-9]{1,9}", text) for text in texts) or not is_size(*map(int, texts)):
+            raise DataError(f"{self.source}: {name} says {said}, which is no width and height of an image")
+        if size and [str(side) for side in size] != texts:
+            raise DataError(f"{self.source}: {name} says {said}, and the image has {size[1]}x{size[0]}")
 
     def patch(self, cells: Sequence[str]) -> tuple[Key, bool]:
         """Which patch a row is about, and whether it is of the class."""
@@ -101,6 +106,11 @@ class Decoder:
         side = self.form.patch
         decided = np.zeros((-(-size[0] // side), -(-size[1] // side)), bool)
         for key, value in rows:
+            if key.y % side or key.x % side or key.y >= size[0] or key.x >= size[1]:
+                raise DataError(
+                    f"{self.source}: no patch of {key.image} begins at x {key.x}, y {key.y}: they are of {side}x{side} "
+                    f"pixels, and the image of {size[1]}x{size[0]}"
+                )
             decided[key.y // side, key.x // side] = value
         chosen = patches.spread(decided, size, side)
         return np.where(chosen, self.competition.sent[0], self.competition.unclaimed).astype(np.uint8)

@@ -22,12 +22,11 @@ import numpy as np
 from lib import files
 from lib.competitions import IGNORE, Competition
 from lib.competitions.formats import Member
-from lib.errors import DataError, Refused, UsageError
-from lib.rasters import PNG, Coding, colours, decode_mask, encode_png, from_pixels
-from lib.rasters.images import open_header
-from lib.rasters.reader import TIFF, Georeference
+from lib.errors import DataError, UsageError
+from lib.rasters import Coding, colours, decode_mask, encode_png, from_pixels
+from lib.rasters.reader import Georeference
 from lib.rasters.tiff import encode_tiff, georeference
-from lib.submissions.containers.archive import most_bytes, open_archive
+from lib.submissions.containers.archive import announced, most_bytes, open_archive
 from lib.submissions.containers.sent import as_sent
 from lib.submissions.layout import Layout, Masks, Row, Size, sized
 
@@ -97,7 +96,7 @@ class Album:
     def mask(self, image: str) -> np.ndarray:
         """An image's label map (H, W) uint8; `DataError` for a picture that is missing, unreadable, of another size."""
         row, *further = self.rows[image]
-        size = self.layout.sizes[image]
+        size = self.layout.sizes[image] or self._announced(row)
         content = self.archive.read(row.id, most_bytes(size, 3))
         labels = labels_of(content, row, self.competition, size, f"{self.path}: {row.id}")
         for other in further:
@@ -110,7 +109,13 @@ class Album:
         row = self.rows[image][0]
         if not row.id.lower().endswith((".tif", ".tiff")):
             return None
-        return georeference(self.archive.read(row.id, most_bytes(self.layout.sizes[image], 3)))
+        size = self.layout.sizes[image] or self._announced(row)
+        return georeference(self.archive.read(row.id, most_bytes(size, 3)))
+
+    def _announced(self, row: Row) -> Size:
+        """Height and width that a picture's header says, of which no more is unpacked."""
+        with self.archive.opened(row.id) as file:
+            return announced(file, row.id, f"{self.path}: {row.id}")
 
     def must_fit(self) -> None:
         """Raise `DataError` for members that nobody asked for."""
@@ -178,18 +183,9 @@ def _all(competition: Competition) -> tuple[Member, ...]:
 
 def _pixels(content: bytes, row: Row, colour: bool, size: Size | None, source: str) -> np.ndarray:
     """A member's pixels, its header looked at first: a small file may announce a picture that fills the memory."""
-    ending = Path(row.id).suffix.lower()
-    magic, what = ((PNG,), "PNG") if ending == ".png" else (TIFF, "TIFF")
-    if not content.startswith(magic):
-        raise DataError(f"{source} is not a {what}")
-    with open_header(io.BytesIO(content), source) as header:
-        found = header.height, header.width
+    found = announced(io.BytesIO(content), row.id, source)
     if size is not None and found != tuple(size):
         raise DataError(f"{source} is {found[1]}x{found[0]}, not {size[1]}x{size[0]}")
-    if found[0] * found[1] >= 2**30:
-        raise Refused(
-            f"{source} announces {found[1]}x{found[0]} pixels", "leave it out, or give its images with --data"
-        )
     return decode_mask(content, colour, source)
 
 

@@ -21,13 +21,13 @@ from lib.errors import DataError, first
 from lib.rasters import runs as rn
 from lib.submissions.containers.decoding import Decoder, Part, grid_of
 from lib.submissions.containers.sent import as_sent, planes
-from lib.submissions.containers.table_index import Index, absent, image_of, scan
+from lib.submissions.containers.table_fit import must_fit
+from lib.submissions.containers.table_index import image_of, scan
 from lib.submissions.keys import Keys
 from lib.submissions.layout import Layout, Mask, Masks, by_class, sized
 from lib.submissions.payloads import patches
+from lib.submissions.payloads.grid import PIXELS
 from lib.submissions.payloads.payload import Payload
-
-SEE = "see all of it: python submit.py check FILE"
 
 
 def write(masks: Masks, competition: Competition, layout: Layout, file: BinaryIO) -> None:
@@ -170,7 +170,10 @@ class _Rows:
 
 
 class Table:
-    """A CSV file's masks, image by image; `index` are its rows, `touching` those so far whose runs touch."""
+    """A CSV file's masks, image by image; `index` are its rows, `touching` those so far whose runs touch.
+
+    `contradicted`: images so far that have a row for an empty mask beside another.
+    """
 
     def __init__(self, path: Path, competition: Competition, layout: Layout) -> None:
         self.path, self.competition, self.layout = path, competition, layout
@@ -179,7 +182,9 @@ class Table:
         self.numbers = dict(spelled)
         self.index = scan(path, keys, self.numbers, by_class(competition))
         self.decoder = Decoder(competition, path)
-        self.touching = 0
+        self.touching, self.contradicted = 0, []
+        form = competition.submission.csv
+        self._together = form.unit == "instance" or (form.repeats and len(competition.sent) == 1)
         numbers = image_of(self.index.codes)
         self.order = np.argsort(numbers, kind="stable")
         self.bounds = np.searchsorted(numbers[self.order], np.arange(len(layout.images) + 1))
@@ -199,10 +204,19 @@ class Table:
     def parts(self, image: str) -> list[Part]:
         """The masks in an image's rows; `DataError` for cells that are none."""
         size = self.layout.sizes[image]
-        grid = grid_of(image, size, self.competition, self.layout)
-        found = [part for cells in self.rows(image) for part in self.decoder.parts(cells, size, grid)]
+        grid = grid_of(image, size, self.competition, self.layout) if self.measured(image) else PIXELS
+        each = [self.decoder.parts(cells, size, grid) for cells in self.rows(image)]
+        found = [part for parts in each for part in parts]
+        if len(each) > 1 and not all(each) and self._together:
+            self.contradicted.append(image)
         self.touching += sum(bool((part.runs[1:, 0] == part.runs[:-1, 1]).any()) for part in found)
         return found
+
+    def measured(self, image: str) -> bool:
+        """Whether an image's size, and the units of its polygons, are known, so that its mask can be made."""
+        return self.layout.sizes[image] is not None and (
+            self.competition.submission.csv.grid is None or image in self.layout.extents
+        )
 
     def must_fit(self) -> None:
         """Raise `DataError` unless the file's rows are the layout's."""
@@ -213,34 +227,7 @@ class Table:
         size = self.layout.sizes[image]
         if size is None:
             raise DataError(f"the size of {image} is not known, so its rows cannot be decoded", "give --size HxW")
+        grid_of(image, size, self.competition, self.layout)
         if self.competition.submission.csv.unit == "patch":
             return self.decoder.patched([self.decoder.patch(cells) for cells in self.rows(image)], size)
         return self.decoder.mask(self.parts(image), image, size)
-
-
-def must_fit(index: Index, competition: Competition, layout: Layout) -> None:
-    """Raise `DataError` unless a file's rows are the layout's."""
-    form, codes, wanted = competition.submission.csv, index.codes, layout.rows.codes
-    if index.ragged:
-        raise DataError(f"{index.path}: line {index.ragged[0]} has {index.ragged[1]} fields, not {len(form.row)}", SEE)
-    if len(index.columns) != len(form.row):
-        raise DataError(f"{index.path}: {len(index.columns)} columns, not {len(form.row)}", SEE)
-    strange = absent(codes, wanted)
-    if len(strange):
-        with index.open() as rows:
-            cells = rows.at(strange[0])
-        name = ",".join(cells[place] for place in Keys(competition).places)
-        raise DataError(f"{index.path}: the id {name!r} is not asked for", SEE)
-    if not (form.repeats or form.unit == "instance") and len(np.unique(codes)) != len(codes):
-        order = np.argsort(codes, kind="stable")
-        twin = codes[order[1:][np.diff(codes[order]) == 0].min()]
-        raise DataError(f"{index.path}: the id {_named(layout, twin)!r} stands twice", SEE)
-    if form.empty is not False:
-        missing = absent(wanted, codes)
-        if len(missing):
-            row = layout.rows[missing[0]]
-            raise DataError(f"{index.path}: {len(missing)} rows are missing, {row.id} of {row.image} first", SEE)
-
-
-def _named(layout: Layout, code: int) -> str:
-    return layout.rows[int(np.flatnonzero(layout.rows.codes == code)[0])].id

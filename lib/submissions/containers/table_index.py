@@ -32,6 +32,18 @@ MOST_PIXELS = 2**31
 
 BOM = b"\xef\xbb\xbf"
 
+LONGEST = 2**28
+"""Bytes of a line; the mask of 1.5e9 pixels has a tenth of them."""
+
+OTHERS = {
+    b"\x1f\x8b": "it is compressed with gzip",
+    b"PK\3\4": "it is a zip archive, or a workbook of Excel",
+    b"\xff\xfe": "it is written in UTF-16, and has to be in UTF-8",
+    b"\xfe\xff": "it is written in UTF-16, and has to be in UTF-8",
+    b"PAR1": "it is a Parquet file",
+}
+"""What files that are no CSV begin with."""
+
 
 def code(image: int, key: Key, by_class: bool) -> int:
     """A row's number: its image's, its class's or patch's."""
@@ -142,40 +154,56 @@ def _rows(index: Index) -> Iterator[tuple[int, int, list[str]]]:
     """Offset, line number and cells of each row behind the header, which goes into the index."""
     try:
         with open(index.path, "rb") as file:
-            lines = _Lines(file)
+            lines = _Lines(file, index.path)
             reader = csv.reader(lines)
             index.columns = next(reader, [])
+            lines.pulled = 0
             index.bom, index.carriage_returns = lines.bom, lines.carriage_returns
             for cells in reader:
-                if lines.pulled != 1:
-                    raise DataError(f"{index.path}: the row at line {lines.number} goes over several lines")
                 yield lines.offset, lines.number, cells
                 lines.pulled = 0
     except FileNotFoundError:
         raise UsageError(f"{index.path} does not exist") from None
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{index.path} is not a readable CSV file: {error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{index.path} is not a readable CSV file: line {lines.number} is not UTF-8") from None
+    except csv.Error as error:
+        reason = "its lines end with CR alone" if "new-line" in str(error) else str(error)
+        raise DataError(f"{index.path} is not a readable CSV file: {reason}") from None
+    except OSError as error:
+        raise DataError(f"{index.path} cannot be read: {error.strerror}") from None
 
 
 class _Lines:
-    """A file's lines as text, and where the last one began."""
+    """A file's lines as text, and where the last one began. `pulled`: how many lines the row now read has so far.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.offset, self.after, self.number, self.pulled = file, 0, 0, 0, 0
+    A row of two lines is a `DataError` at its second, so that a quotation mark left open does not pull in the file.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.path, self.file = path, file
+        self.offset, self.after, self.number, self.pulled = 0, 0, 0, 0
         self.bom = self.carriage_returns = False
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self.file.readline()
+        line = self.file.readline(LONGEST)
+        if self.pulled:
+            what = "goes over several lines" if line else "has a quotation mark that nothing closes"
+            raise DataError(f"{self.path}: the row at line {self.number} {what}")
         if not line:
             raise StopIteration
+        if len(line) == LONGEST:
+            raise DataError(f"{self.path}: line {self.number + 1} has more than {LONGEST:,} bytes: refused")
         self.offset, self.after = self.after, self.after + len(line)
         self.number += 1
         self.pulled += 1
         if self.number == 1:
-            self.bom, self.carriage_returns, self.pulled = line.startswith(BOM), line.endswith(b"\r\n"), 0
+            other = next((what for magic, what in OTHERS.items() if line.startswith(magic)), None)
+            if other:
+                raise DataError(f"{self.path} is not a CSV file: {other}")
+            self.bom, self.carriage_returns = line.startswith(BOM), line.endswith(b"\r\n")
             line = line.removeprefix(BOM)
         return line.decode("utf-8")
 
