@@ -84,6 +84,14 @@ def test_what_does_not_fit_is_said(steel):
         score_place(folder / "masks", folder / "truth", competition)
 
 
+def test_a_truth_of_which_nothing_counts_is_no_score_of_zero(tmp_path):
+    """Index masks, where the competition's are coloured: all of it reads as black, which is ignored."""
+    for folder in ("truth", "masks"):
+        save(tmp_path / folder / "a.png", np.full((6, 8), 3, np.uint8))
+    with pytest.raises(DataError, match="the truth of all 1 images is ignored"):
+        score_place(tmp_path / "masks", tmp_path / "truth", load("deepglobe-landcover"))
+
+
 def test_the_page_says_everything_and_needs_nothing(steel):
     competition, folder, _ = steel
     labels = [competition.classes[0].model_copy(update={"name": "<b>&"}), *competition.classes[1:]]

@@ -113,6 +113,7 @@ class Rule(Strict):
         first, last = self.thresholds[0], self.thresholds[-1]
         sweep = f"{first:g}" if first == last else f"{first:g}:{last:g}"
         pool = VOLUMES if self.measure == "hausdorff" else POOLS[self.pool]
+        pool = f"harmonic {pool}" if self.mean == "harmonic" else pool
         return pool.format(WORDS[self.measure].format(beta=self.beta, sweep=sweep))
 
     @property
