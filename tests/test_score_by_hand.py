@@ -126,6 +126,7 @@ def test_steel_without_defects():
     total, each = scored("severstal", (defect, nothing), (nothing, nothing), (nothing, defect))
     assert each == [0.75, 1, 0.75]
     assert total.value == pytest.approx(10 / 12)
+    assert list(total.per_class.values()) == pytest.approx([1, 1, 1 / 3, 1])
     assert total.baselines["empty"] == pytest.approx(11 / 12)
 
 
