@@ -75,6 +75,11 @@ def test_what_does_not_fit_is_said(steel):
     some, _ = score_place(folder / "masks", folder / "truth", competition)
     assert (list(some["images"]), some["left_out"]) == (["a", "c"], ["b"])
     assert "1 images of the truth have no mask here, and do not count: b" in "\n".join(score_lines(some))
+    (folder / "truth" / "c.png").rename(folder / "c.png")
+    some, _ = score_place(folder / "masks", folder / "truth", competition)
+    assert (list(some["images"]), some["left_out"], some["no_truth"]) == (["a"], ["b"], ["c"])
+    assert "1 masks have no truth, and do not count: c" in "\n".join(score_lines(some))
+    (folder / "c.png").rename(folder / "truth" / "c.png")
     rows = (folder / "file.csv").read_text().splitlines(keepends=True)
     (folder / "short.csv").write_text("".join(row for row in rows if not row.startswith("b.jpg")))
     with pytest.raises(DataError, match="b"):

@@ -173,6 +173,8 @@ def test_thresholds_of_overlapping_classes():
 
 
 def test_a_metric_of_instances_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="nothing was held out"):
+        tune([], COMPETITION)
     metric = COMPETITION.metric.model_copy(update={"measure": "instance-accuracy"})
     with pytest.raises(UsageError, match="no measure of counted pixels"):
         tune([item(tmp_path, 0)], COMPETITION.model_copy(update={"metric": metric}))

@@ -64,7 +64,7 @@ def tune(
 ) -> Found:
     """Search a decision for a competition's metric.
 
-    Raises `UsageError` for a metric of instances, which counted pixels are too far from.
+    Raises `UsageError` without items, and for a metric of instances, which counted pixels are too far from.
     """
     told = by_areas(competition)
 
@@ -76,8 +76,10 @@ def tune(
             f"the metric of {competition.name} ({competition.metric.label}) is no measure of counted pixels",
             "write thresholds.json by hand, and give it with --thresholds",
         )
+    if not items:
+        raise UsageError("nothing was held out, so there is nothing to search on", "train with data.validation above 0")
     plain = Decision.plain(len(competition.classes), competition.multilabel)
-    step = max(1, round((len(items) * pixels(items[0], competition) / SAMPLE) ** 0.5)) if items else 1
+    step = max(1, round((len(items) * pixels(items[0], competition) / SAMPLE) ** 0.5))
     samples = [sample(item, competition, step) for item in track(list(items), "reading held-out images")]
 
     def searched(places: Sequence[int]) -> Decision:
