@@ -58,7 +58,7 @@ def score_lines(scored: dict[str, Any]) -> list[str]:
         lines.append(f"  {_border_line(scored['details'])}")
     known = [(image, value) for image, value in scored["images"].items() if value is not None]
     worst = sorted(known, key=lambda item: item[1])[:WORST]
-    lines.append(f"  worst images: {_list(worst)}")
+    lines += [f"  worst images: {_list(worst)}"] if worst else []
     pages = [path for path in scored.get("files", ()) if path.endswith(".html")]
     return lines + [f"  page: {shown(Path(path))}" for path in pages]
 
