@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -22,6 +23,9 @@ from tests.loopback import KaggleServer
 from tests.loopback.colab import Colab
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # by default an example fails after 200 ms
+hypothesis.settings.load_profile("untimed")
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads that wait in a spin starve everything beside them
 

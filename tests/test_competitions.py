@@ -96,6 +96,17 @@ def test_deepglobe_is_described_as_its_page_describes_it():
         ('pool = "set"', "parts = [{weight = 1}]", "with [[metric.parts]] these stand in the parts"),
         ('pool = "set"', 'group = "("', "it is not a regular expression"),
         ('pool = "set"', 'inside = ["sea"]', "metric.inside: there is no class 'sea'"),
+        (
+            'pool = "set"',
+            'classes = ["crop", "crop"]',
+            "metric.classes: found ['crop', 'crop']: a class stands there twice",
+        ),
+        ('pool = "set"', "beta = 2", "metric.beta: dice, pooled by 'set', has no use for it"),
+        (
+            'pool = "set"',
+            'mean = "harmonic"\npool = "image"',
+            "metric.mean: dice, pooled by 'image', has no use for it",
+        ),
         ('pool = "set"', 'empty = "none"', "metric.empty: found 'none', allowed: 0, 1 or 'skip'"),
         ("[data]", "[data", "is not valid TOML"),
     ],

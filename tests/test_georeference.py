@@ -18,7 +18,7 @@ from lib.inference.folder import predict_folder
 from lib.inference.output import MaskOutput
 from lib.inference.predict import whole
 from lib.inference.source import prepare
-from lib.rasters import masks_in, read_image
+from lib.rasters import masks_in, read_image, read_labels
 from lib.rasters.geotiff import PartFile, in_tiles, write_geotiff
 from lib.rasters.reader import Pixels, open_image
 from tests.conftest import PROJECT
@@ -47,6 +47,14 @@ def test_a_window_is_the_whole_there(tmp_path):
             assert source.shape == (130, 170)
             assert np.array_equal(source.read(0, 130, 0, 170), read_image(path))
             assert np.array_equal(source.read(11, 100, 60, 161), image[11:100, 60:161])
+
+
+def test_a_mask_that_has_a_place_is_read_without_a_word(tmp_path, capfd):
+    """OpenCV knows no tags of places."""
+    labels = picture(40, 50)[..., 0] % 5
+    path = save(tmp_path / "a.tif", labels, **PLACE)
+    assert np.array_equal(read_labels(path, load("landcover-ai")), labels)
+    assert capfd.readouterr().err == ""
 
 
 def test_grey_and_more_bands(tmp_path):

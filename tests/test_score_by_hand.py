@@ -42,6 +42,7 @@ def test_salt():
     assert each == [pytest.approx(0.6), 1, 0, 0]
     assert total.value == pytest.approx(0.4)
     assert total.baselines["empty"] == pytest.approx(0.5)
+    assert scored("tgs-salt", (truth, found), measure="iou-sweep", pool="image", reaches=True)[0].value == 0.7
 
 
 def test_ships():
@@ -74,6 +75,9 @@ def test_the_more_confident_chooses_first():
     truth = [thing(0, 10), thing(10, 18)]
     total, _ = scored("spacenet", (truth, [thing(0, 18, 0.9), thing(0, 10, 0.8)]))
     assert total.value == pytest.approx(2 * 1 / 4)
+    truth, found = [thing(0, 10), thing(2, 12)], [thing(0, 7, 0.8), thing(0, 11, 0.9)]
+    total, _ = scored("spacenet", (truth, found))
+    assert total.value == pytest.approx(2 * 1 / 4), "the less confident one, first, would leave the other its second"
 
 
 # A hit, a false one, a hit, of two: precision 1 up to recall 1/2, then 2/3.
@@ -122,6 +126,7 @@ def test_steel_without_defects():
     total, each = scored("severstal", (defect, nothing), (nothing, nothing), (nothing, defect))
     assert each == [0.75, 1, 0.75]
     assert total.value == pytest.approx(10 / 12)
+    assert list(total.per_class.values()) == pytest.approx([1, 1, 1 / 3, 1])
     assert total.baselines["empty"] == pytest.approx(11 / 12)
 
 
@@ -143,8 +148,8 @@ def test_damage():
     found = row(0, 1, 1, 2, 0, 3, 4, 0)
     both = 2 * 4 / (6 + 5)
     harmonic = 4 / (1 + 3 / 2 + 1 + 3 / 2)
-    total, _ = scored("xview2", (truth, found))
-    assert total.value == pytest.approx(0.3 * both + 0.7 * harmonic)
+    total, each = scored("xview2", (truth, found))
+    assert total.value == each[0] == pytest.approx(0.3 * both + 0.7 * harmonic)
     assert [part["weight"] for part in total.parts] == [0.3, 0.7]
     assert total.per_class["minor-damage"] == pytest.approx(2 / 3)
     missed = row(0, 1, 1, 2, 0, 3, 0, 0)

@@ -75,6 +75,11 @@ def test_what_does_not_fit_is_said(steel):
     some, _ = score_place(folder / "masks", folder / "truth", competition)
     assert (list(some["images"]), some["left_out"]) == (["a", "c"], ["b"])
     assert "1 images of the truth have no mask here, and do not count: b" in "\n".join(score_lines(some))
+    (folder / "truth" / "c.png").rename(folder / "c.png")
+    some, _ = score_place(folder / "masks", folder / "truth", competition)
+    assert (list(some["images"]), some["left_out"], some["no_truth"]) == (["a"], ["b"], ["c"])
+    assert "1 masks have no truth, and do not count: c" in "\n".join(score_lines(some))
+    (folder / "c.png").rename(folder / "truth" / "c.png")
     rows = (folder / "file.csv").read_text().splitlines(keepends=True)
     (folder / "short.csv").write_text("".join(row for row in rows if not row.startswith("b.jpg")))
     with pytest.raises(DataError, match="b"):
@@ -82,6 +87,14 @@ def test_what_does_not_fit_is_said(steel):
     save(folder / "masks" / "b.png", np.zeros((12, 15), np.uint8))
     with pytest.raises(DataError, match="mask of b is 15x12, and the file needs 16x12"):
         score_place(folder / "masks", folder / "truth", competition)
+
+
+def test_a_truth_of_which_nothing_counts_is_no_score_of_zero(tmp_path):
+    """Index masks, where the competition's are coloured: all of it reads as black, which is ignored."""
+    for folder in ("truth", "masks"):
+        save(tmp_path / folder / "a.png", np.full((6, 8), 3, np.uint8))
+    with pytest.raises(DataError, match="the truth of all 1 images is ignored"):
+        score_place(tmp_path / "masks", tmp_path / "truth", load("deepglobe-landcover"))
 
 
 def test_the_page_says_everything_and_needs_nothing(steel):

@@ -18,9 +18,11 @@ from lib.inference.components import AREAS
 from lib.inference.counting import Item, counted, measured, sample
 from lib.inference.decision import Decision
 from lib.inference.restore import restore
-from lib.inference.search import tune
+from lib.inference.search import halved, tune
 from lib.rasters import write_colours
-from lib.scoring import areas, score
+from lib.rasters.bits import of_labels
+from lib.rasters.masks import encode_png, write_labels
+from lib.scoring import Tally, areas, score, take
 
 COMPETITION = load("sample")
 
@@ -102,6 +104,49 @@ def test_dots_that_are_not_there_are_given_up(tmp_path):
     assert found.fair > found.before
 
 
+@pytest.mark.parametrize("name", ["xview2", "tgs-salt", "epfl-roads", "uw-madison-gi"])
+def test_what_is_told_is_the_competitions_own_score(tmp_path, name):
+    """Also where areas do not say it: buildings alone, shares of thresholds, patches, volumes."""
+    competition = load(name)
+    submission = competition.submission.model_copy(update={"size": None})
+    competition = competition.model_copy(update={"submission": submission})
+    items, counts, count = [], [], len(competition.classes)
+    for seed in range(4):
+        truth = land(seed, 60, 70) % count
+        planes = [cv2.GaussianBlur((truth == label).astype(np.float32), (0, 0), 2) + 0.02 for label in range(count)]
+        planes[min(count, 3) - 1] *= 0.3
+        p = np.stack(planes)
+        p = p if competition.multilabel else p / p.sum(0)
+        image = f"case{seed // 2}_day1_slice_{seed}"
+        mask = tmp_path / f"{image}_mask.png"
+        write_labels(mask, truth, competition)
+        if competition.multilabel:
+            for label, word in enumerate(competition.names):
+                mask = tmp_path / word / f"{image}.png"
+                mask.parent.mkdir(exist_ok=True)
+                mask.write_bytes(encode_png((truth == label).astype(np.uint8)))
+        probabilities.write(
+            tmp_path / f"{image}.tif", [(0, torch.from_numpy(p))], *[truth.shape] * 2, competition.names
+        )
+        items.append(Item(image, ((tmp_path / f"{image}.tif", 1.0),), mask, image[:5]))
+        with probabilities.Stored(tmp_path / f"{image}.tif") as stored:
+            p = stored.read(0, 60)
+        found = sum((p[label] >= 0.5).astype(np.uint32) << label for label in range(count))
+        sides = (of_labels(truth), found) if competition.multilabel else (truth, p.argmax(0).astype(np.uint8))
+        counts.append(take(*sides, competition, truth.shape))
+    found = tune(items, competition)
+    own = score(Tally.of(counts, competition, [item.id for item in items]), competition)
+    assert found.before == pytest.approx(own.value, abs=1e-12)
+    assert found.helps
+    assert found.after > found.before + 0.01
+
+
+def test_halves_are_alike_and_keep_groups_together():
+    assert halved(["a", "a", "a", "b", "c", "d", "e"]) == [True, True, True, False, False, False, True]
+    assert halved(["a", "b", "c"]) == [True, False, True]
+    assert halved(["a", "a", "a"]) == [True, False, True], "a group alone"
+
+
 def test_where_there_is_nothing_to_find_nothing_is_changed(tmp_path):
     found = tune([item(tmp_path, seed) for seed in range(4)], COMPETITION)
     assert found.decision.is_plain
@@ -128,6 +173,8 @@ def test_thresholds_of_overlapping_classes():
 
 
 def test_a_metric_of_instances_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="nothing was held out"):
+        tune([], COMPETITION)
     metric = COMPETITION.metric.model_copy(update={"measure": "instance-accuracy"})
     with pytest.raises(UsageError, match="no measure of counted pixels"):
         tune([item(tmp_path, 0)], COMPETITION.model_copy(update={"metric": metric}))

@@ -30,6 +30,16 @@ Measure = Literal[
     "iou-sweep", "instance-accuracy", "instance-fbeta", "average-precision", "hausdorff",
 ]  # fmt: skip
 
+MEANINGS = {
+    "beta": ("fbeta", "instance-fbeta"),
+    "thresholds": ("iou-sweep", *INSTANCES),
+    "reaches": ("iou-sweep", *INSTANCES),
+    "ranking": ("average-precision",),
+    "merge": (*PIXELS, "iou-sweep"),
+    "inside": (*PIXELS, "iou-sweep"),
+}
+"""The measures that a key says something to; every other key says something to all of them."""
+
 SWEEP = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """IoU thresholds .5, .55, … .95."""
 
@@ -68,6 +78,15 @@ def _regex(text: str) -> str:
     return text
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("a class stands there twice")
+    return names
+
+
+Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_each_once)]
+
+
 class Rule(Strict):
     """One measure and how it is pooled."""
 
@@ -100,11 +119,11 @@ class Rule(Strict):
     absent: Literal["count", 0, "skip"] = "count"
     """A class that the prediction has and the truth has not. count: it costs what false positives cost. 0: it scores 0.
     skip: it does not count. average-precision knows no false positives without truth: count is skip."""
-    classes: tuple[str, ...] | None = None
+    classes: Names | None = None
     """The classes that count. Default: those that the submission holds."""
     merge: bool = False
     """The classes that count are taken together as one."""
-    inside: tuple[str, ...] | None = None
+    inside: Names | None = None
     """Only pixels whose truth is one of these classes count. Default: all."""
 
     @property
@@ -113,6 +132,7 @@ class Rule(Strict):
         first, last = self.thresholds[0], self.thresholds[-1]
         sweep = f"{first:g}" if first == last else f"{first:g}:{last:g}"
         pool = VOLUMES if self.measure == "hausdorff" else POOLS[self.pool]
+        pool = f"harmonic {pool}" if self.mean == "harmonic" else pool
         return pool.format(WORDS[self.measure].format(beta=self.beta, sweep=sweep))
 
     @property
@@ -143,6 +163,15 @@ class Metric(Rule):
         if self.parts and own:
             raise ValueError(f"{', '.join(sorted(own))}: with [[metric.parts]] these stand in the parts")
         return self
+
+    def must_use_its_keys(self) -> None:
+        """Raise `ValueError` for a key that was given and that its measure, or its pool, has no use for."""
+        for rule in (*(self.parts or (self,)), *self.also):
+            idle = {key for key, measures in MEANINGS.items() if rule.measure not in measures} & rule.model_fields_set
+            if rule.mean == "harmonic" and (rule.pool != "set" or rule.measure == "hausdorff"):
+                idle |= {"mean"}
+            if idle:
+                raise ValueError(f"metric.{min(idle)}: {rule.measure}, pooled by {rule.pool!r}, has no use for it")
 
     @property
     def rules(self) -> tuple[Part, ...]:

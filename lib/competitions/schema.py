@@ -145,6 +145,7 @@ class Competition(Strict):
                     raise ValueError(f"ignore: {label.name!r} has no value, and masks are coded by index")
             _no_twins("value", [*self.values, *(label.value for label in self.ignore)])
         self._names_are_known()
+        self.metric.must_use_its_keys()
         self._rows_are_told_apart()
         self._pictures_fit()
         return self
@@ -152,9 +153,8 @@ class Competition(Strict):
     def _names_are_known(self) -> None:
         rows, rules = self.submission.rows, [self.metric, *self.metric.parts, *self.metric.also]
         table = "csv" if self.submission.csv else "coco"
-        lists = [(f"submission.{table}.classes", rows and rows.classes)]
-        lists += [(f"metric.{key}", getattr(rule, key)) for rule in rules for key in ("classes", "inside")]
-        for key, chosen in lists:
+        lists = [(f"metric.{key}", getattr(rule, key)) for rule in rules for key in ("classes", "inside")]
+        for key, chosen in [(f"submission.{table}.classes", rows and rows.classes), *lists]:
             for name in chosen or ():
                 if name not in self.names:
                     raise ValueError(f"{key}: there is no class {name!r}; the classes are {', '.join(self.names)}")

@@ -1,5 +1,6 @@
 """What a decision gets right on held-out images, counted: whole masks at their size, or a sample of their pixels.
 
+    taken(item, competition, decision)                           # lib.scoring.Count: all that any rule asks for
     counts, changes = measured(item, competition, decision)      # (C, 3) areas, and what minimum areas would change
     p, truth = sample(item, competition, step=4)                 # (C, n) probabilities, (n,) truth
     counted(p, truth, decision)                                  # (C, 3) areas: hits, truth, predicted
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 
 from lib.competitions import Competition
+from lib.inference.areas import without_small
 from lib.inference.blend import averaged, must_hold
 from lib.inference.components import AREAS, changes_of
 from lib.inference.decision import Decider, Decision
@@ -26,7 +28,7 @@ from lib.inference.probabilities import Stored
 from lib.rasters import read_labels
 from lib.rasters.mask_reading import resized
 from lib.rasters.truth_masks import read_truth
-from lib.scoring import areas
+from lib.scoring import Count, areas, take
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Item:
     id: str
     stored: tuple[tuple[Path, float], ...]
     truth: Path
+    group: str = ""
+    """Images of one group tell little about each other's fair score; by default each is its own."""
 
 
 def counted(p: np.ndarray, truth: np.ndarray, decision: Decision) -> np.ndarray:
@@ -67,19 +71,19 @@ def measured(item: Item, competition: Competition, decision: Decision) -> tuple[
 
     The areas are those of the decision with its own minimum areas, which are among `AREAS`.
     """
-    with ExitStack() as stack:
-        stored = _opened(item, competition, stack)
-        shape, rows = averaged(stored)
-        size = competition.submission.size or stored[0][0].size
-        decider = Decider(decision, shape, size)
-        mask = np.concatenate([decider.feed(band) for band in rows])
-    truth = resized(truth_of(item, competition), mask.shape)
+    truth, mask = _sides(item, competition, decision)
     classes = len(competition.classes)
     changes = np.stack([changes_of(truth, mask, index, classes) for index in range(classes)])
     counts = areas(truth, mask, classes)
     for index, least in enumerate(decision.min_area):
         counts = counts + (changes[index, AREAS.index(least)] if least else 0)
     return counts, changes
+
+
+def taken(item: Item, competition: Competition, decision: Decision) -> Count:
+    """An image's whole mask by a decision, beside its truth, as a submission's is counted."""
+    truth, mask = _sides(item, competition, decision)
+    return take(truth, without_small(mask, decision.min_area), competition, mask.shape)
 
 
 def pixels(item: Item, competition: Competition) -> int:
@@ -92,6 +96,17 @@ def pixels(item: Item, competition: Competition) -> int:
 def truth_of(item: Item, competition: Competition) -> np.ndarray:
     """An image's truth at its own size: (H, W) uint8 labels, or uint32 bit planes where classes overlap."""
     return (read_truth if competition.multilabel else read_labels)(item.truth, competition)
+
+
+def _sides(item: Item, competition: Competition, decision: Decision) -> tuple[np.ndarray, np.ndarray]:
+    """The truth and the mask of a decision, without minimum areas, both at the mask's size."""
+    with ExitStack() as stack:
+        stored = _opened(item, competition, stack)
+        shape, rows = averaged(stored)
+        size = competition.submission.size or stored[0][0].size
+        decider = Decider(decision, shape, size)
+        mask = np.concatenate([decider.feed(band) for band in rows])
+    return resized(truth_of(item, competition), mask.shape), mask
 
 
 def _bit_areas(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:

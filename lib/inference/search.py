@@ -6,11 +6,13 @@
 
 A coordinate search over small grids: class by class, what scores best stays, if neither half of the images loses by
 it. Biases and thresholds are searched on a sample of the pixels (`counting`), minimum areas on whole masks
-(`components`). The fair score is of a search on each half of the images, measured on the other half.
+(`components`); where areas do not say the metric, by what they do say (`lib.scoring.by_areas`). What is told is the
+metric itself, of whole masks. The fair score is of a search on each half of the images, measured on the other half.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,10 +21,10 @@ import numpy as np
 from lib.competitions import Competition
 from lib.errors import UsageError
 from lib.inference.components import search_areas
-from lib.inference.counting import Item, counted, measured, pixels, sample
+from lib.inference.counting import Item, counted, measured, pixels, sample, taken
 from lib.inference.decision import Decision
 from lib.inference.objective import Objective, better, scores
-from lib.scoring import score
+from lib.scoring import Tally, by_areas, value_of
 
 BIASES = (0.63, 0.8, 1.25, 1.6)
 """Factors tried on a class's bias, around what it is."""
@@ -62,35 +64,53 @@ def tune(
 ) -> Found:
     """Search a decision for a competition's metric.
 
-    Raises `UsageError` for a metric of instances or volumes, which counted areas cannot give.
+    Raises `UsageError` without items, and for a metric of instances, which counted pixels are too far from.
     """
+    told = by_areas(competition)
 
     def objective(counts: np.ndarray) -> float:
-        return score(counts, competition).value
+        return value_of(Tally.of_areas(counts, told), told)
 
-    if any(rule.needs_instances or rule.measure in ("hausdorff", "iou-sweep") for rule in competition.metric.rules):
+    if any(rule.needs_instances for rule in competition.metric.rules):
         raise UsageError(
             f"the metric of {competition.name} ({competition.metric.label}) is no measure of counted pixels",
             "write thresholds.json by hand, and give it with --thresholds",
         )
+    if not items:
+        raise UsageError("nothing was held out, so there is nothing to search on", "train with data.validation above 0")
     plain = Decision.plain(len(competition.classes), competition.multilabel)
-    step = max(1, round((len(items) * pixels(items[0], competition) / SAMPLE) ** 0.5)) if items else 1
+    step = max(1, round((len(items) * pixels(items[0], competition) / SAMPLE) ** 0.5))
     samples = [sample(item, competition, step) for item in track(list(items), "reading held-out images")]
-    halves = [(list(items[0::2]), samples[0::2]), (list(items[1::2]), samples[1::2])]
+
+    def searched(places: Sequence[int]) -> Decision:
+        own = [items[place] for place in places], [samples[place] for place in places]
+        return _searched(*own, competition, plain, objective)
+
+    def told_of(choice: Sequence[Decision]) -> float:
+        counts = [taken(item, competition, each) for item, each in zip(items, choice, strict=True)]
+        return value_of(Tally.of(counts, competition, [item.id for item in items]), competition)
+
     fair = None
     if len(items) > 1:
-        decisions = [_searched(*half, competition, plain, objective) for half in halves]
-        counts = [
-            measured(item, competition, decision)[0]
-            for decision, (others, _) in zip(decisions, reversed(halves), strict=True)
-            for item in others
-        ]
-        fair = objective(np.stack(counts))
-    decision = _searched(list(items), samples, competition, plain, objective)
-    before, after = (
-        objective(np.stack([measured(item, competition, each)[0] for item in items])) for each in (plain, decision)
-    )
+        first = halved([item.group or item.id for item in items])
+        sides = [[place for place, there in enumerate(first) if there is side] for side in (True, False)]
+        one, other = map(searched, sides)
+        fair = told_of([other if there else one for there in first])
+    decision = searched(range(len(items)))
+    before, after = (told_of([each] * len(items)) for each in (plain, decision))
     return Found(decision, before, after, fair)
+
+
+def halved(groups: Sequence[str]) -> list[bool]:
+    """Which images are the first half: groups are kept together, unless there is one alone, and the halves alike."""
+    if len(set(groups)) < 2:
+        groups = [str(place) for place in range(len(groups))]
+    first: dict[str, bool] = {}
+    balance = 0
+    for group, count in Counter(groups).most_common():
+        first[group] = balance <= 0
+        balance += count if first[group] else -count
+    return [first[group] for group in groups]
 
 
 def search(samples: Sequence[tuple[np.ndarray, np.ndarray]], objective: Objective, start: Decision) -> Decision:

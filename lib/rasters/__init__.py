@@ -6,11 +6,15 @@ write_labels(path, labels, competition)        # index PNG, in the competition's
 write_colours(path, labels, competition)       # colour PNG
 """
 
+import cv2
+
 from lib.rasters.brought_masks import BroughtMasks, masks_in
 from lib.rasters.coding import Coding, colours, from_pixels, values
 from lib.rasters.images import PNG, header_size, read_image
 from lib.rasters.mask_names import mask_files
 from lib.rasters.masks import decode_mask, encode_png, read_labels, read_prediction, write_colours, write_labels
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of every tag of a place on the Earth
 
 __all__ = [
     "PNG",

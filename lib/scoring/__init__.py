@@ -10,7 +10,7 @@ result, low_high = score(tally, competition), interval(tally, competition)
 """
 
 from lib.scoring.confusion import areas, confusion, confusion_with_none
-from lib.scoring.rules import Score, image_score, image_scores, interval, score
+from lib.scoring.rules import Score, image_score, image_scores, interval, score, value_of
 from lib.scoring.tally import Count, Tally, by_areas, needs_masks, take
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "needs_masks",
     "score",
     "take",
+    "value_of",
 ]

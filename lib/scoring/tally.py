@@ -21,6 +21,7 @@ from lib.rasters import bits
 from lib.rasters.instances import Instance, components, neighbours
 from lib.scoring import instances as objects
 from lib.scoring.confusion import areas_of, bit_areas, confusion_with_none
+from lib.scoring.measures import DECISIONS
 from lib.scoring.patches import patches
 
 Mask = np.ndarray | Sequence[Instance]
@@ -81,11 +82,12 @@ def by_areas(competition: Competition) -> Competition:
 
 
 def needs_more(rule: Rule, competition: Competition) -> bool:
-    """Whether a rule needs more than areas: a table, instances, distances."""
+    """Whether a rule needs more than areas: a table, instances, distances, the number of all pixels."""
     if rule.needs_instances or rule.measure == "hausdorff" or rule.merge or rule.inside is not None:
         return True
-    chosen = len(competition.counted_by(rule)) < len(competition.classes)
-    return chosen and competition.kind == "labels" and rule.measure == "kappa"
+    if competition.kind == "bits":
+        return rule.measure in DECISIONS
+    return rule.measure == "kappa" and len(competition.counted_by(rule)) < len(competition.classes)
 
 
 def take(truth: Mask, prediction: Mask, competition: Competition, size: tuple[int, int] | None = None) -> Count:

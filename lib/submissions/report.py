@@ -45,6 +45,8 @@ def score_lines(scored: dict[str, Any]) -> list[str]:
     lines = [f"{scored['rule']}: {scored['score']:.5f} over {len(scored['images'])} images{between}"]
     if left_out := scored.get("left_out"):
         lines.append(f"  {len(left_out)} images of the truth have no mask here, and do not count: {first(left_out, 3)}")
+    if no_truth := scored.get("no_truth"):
+        lines.append(f"  {len(no_truth)} masks have no truth, and do not count: {first(no_truth, 3)}")
     majority = f", majority class everywhere {base['majority']:.5f}" if "majority" in base else ""
     lines.append(f"  baselines: empty file {base['empty']:.5f}{majority}")
     lines += [f"  {part['weight']:g} x {_number(part['value'], 5)}  {part['label']}" for part in scored["parts"]]
@@ -56,7 +58,7 @@ def score_lines(scored: dict[str, Any]) -> list[str]:
         lines.append(f"  {_border_line(scored['details'])}")
     known = [(image, value) for image, value in scored["images"].items() if value is not None]
     worst = sorted(known, key=lambda item: item[1])[:WORST]
-    lines.append(f"  worst images: {_list(worst)}")
+    lines += [f"  worst images: {_list(worst)}"] if worst else []
     pages = [path for path in scored.get("files", ()) if path.endswith(".html")]
     return lines + [f"  page: {shown(Path(path))}" for path in pages]
 

@@ -40,8 +40,9 @@ def score_place(
     """Score a file or a folder of masks: the document, and pictures of the worst and the best images.
 
     `truth`: a folder of masks, or a file in the submission's own form. `data`: the data root, whose images the pictures
-    show, and whose sizes a file of run lengths may need. A folder may hold masks of some of the truth's images: the
-    document names the others as `left_out`. Raises `DataError` where predictions and truth do not fit.
+    show, and whose sizes a file of run lengths may need. A folder may hold masks of some of the truth's images, and of
+    others: the document names those without a mask as `left_out`, those without a truth as `no_truth`. Raises
+    `DataError` where predictions and truth do not fit.
     """
     images = images_under(competition, data)
     sizes = {image: header_size(file) for image, file in images.items()} if truth.is_file() else {}
@@ -49,21 +50,22 @@ def score_place(
     right = truth_at(truth, competition, sizes, extents)
     gallery = Gallery(competition)
     layout = right.layout or expected(competition, right.sizes, extents=extents)
-    absent = _without_mask(path, competition, layout)
-    if absent:
+    one_sided = _on_one_side(path, competition, layout)
+    if absent := one_sided.get("left_out"):
         there = {image: size for image, size in layout.sizes.items() if image not in absent}
         layout = expected(competition, there, extents=extents)
     total, each = score_file(path, competition, layout, right, details, gallery.see)
-    document = score_document(competition, total, each) | ({"left_out": absent} if absent else {})
+    document = score_document(competition, total, each) | one_sided
     return document, gallery.pictures(images, each)
 
 
-def _without_mask(path: Path, competition: Competition, layout: Layout) -> list[str]:
-    """The images of a truth that a folder of masks leaves out, when it holds some; a file must hold all."""
+def _on_one_side(path: Path, competition: Competition, layout: Layout) -> dict[str, list[str]]:
+    """The images that either a folder of masks or the truth lacks, when they share some; a file must hold all."""
     if not path.is_dir() or is_file_of(path, competition):
-        return []
-    known = {*masks_in(path, competition).images}
-    return [image for image in layout.images if image not in known] if known & {*layout.images} else []
+        return {}
+    known, true = {*masks_in(path, competition).images}, {*layout.images}
+    lacking = {"left_out": true - known, "no_truth": known - true} if known & true else {}
+    return {key: sorted(images) for key, images in lacking.items() if images}
 
 
 def images_under(competition: Competition, data: Path | None) -> dict[str, Path]:

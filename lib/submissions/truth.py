@@ -155,6 +155,11 @@ def score_masks(
     if not images:
         raise DataError("there is no image to score", "give the right --truth DIR")
     tally = Tally.of(counts, competition, images)
+    if not tally.pixels.any():
+        raise DataError(
+            f"nothing can be scored: the truth of all {len(images)} images is ignored, every pixel of it",
+            "give masks in the competition's own colours or values: --truth DIR",
+        )
     total = replace(
         score(tally, competition),
         interval=interval(tally, competition),

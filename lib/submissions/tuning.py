@@ -42,7 +42,7 @@ def tune_runs(
     choice.must_be_said_right()
     loaded = ensemble.load(choice.members, competition)
     stored: dict[str, list[tuple[Path, float]]] = {}
-    truth: dict[str, Path] = {}
+    known: dict[str, Pair] = {}
     for (run, weight), member in zip(runs, choice.members, strict=True):
         pairs = held_out_pairs(competition, data, run)
         folder = run.folder / HELD_OUT
@@ -53,8 +53,10 @@ def tune_runs(
         predict(only, alone, competition, pairs, folder, None, about, track, words, True).must_be_whole()
         for pair in pairs:
             stored.setdefault(pair.id, []).append((folder / f"{pair.id}.tif", weight))
-            truth[pair.id] = pair.mask
-    items = [Item(image, tuple(paths), truth[image]) for image, paths in sorted(stored.items())]
+            known[pair.id] = pair
+    items = [
+        Item(image, tuple(paths), known[image].mask, known[image].group) for image, paths in sorted(stored.items())
+    ]
     found = tune(items, competition, track)
     path = runs[0][0].folder / decisions.FILE
     scores = {"before": found.before, "after": found.after, "fair": found.fair, "images": len(items)}
