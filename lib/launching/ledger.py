@@ -137,8 +137,10 @@ def asking(run: Run, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def cancelled(run: Run, entry: dict[str, Any]) -> None:
-    """Write down that a file was not sent after all."""
-    shutil.rmtree(Path(entry["copy"]).parent, ignore_errors=True)
+    """Write down that a file was not sent after all; its copy goes, unless it was sent to another competition too."""
+    others = [other for other in run.read()["submissions"] if other.get("sent_to") not in (entry["sent_to"], None)]
+    if entry["copy"] not in [other.get("copy") for other in others]:
+        shutil.rmtree(Path(entry["copy"]).parent, ignore_errors=True)
     _replace(run, entry, {key: value for key, value in entry.items() if key not in SENT})
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from lib.errors import Failed, Refused
+from lib.errors import Failed, Refused, SwathError
 from lib.launching.kaggle.client import asked, session_of, translated
 from lib.launching.ledger import Submitted
 from lib.launching.polling import POLL_SECONDS
@@ -22,6 +22,9 @@ from lib.launching.session import LostConnection, Unreachable
 
 LOOKS = 3
 """Looks into the list of submissions before one whose answer was lost counts as not listed."""
+
+PAGE, PAGES = 100, 5
+"""Submissions a page that are asked for, newest first (the server may give fewer), and pages that are looked at."""
 
 
 def page(competition: str) -> str:
@@ -50,7 +53,14 @@ def create(api: Any, competition: str, mark: str, method: str, question: Callabl
         return Submitted(answer.ref, "PENDING", message=answer.message or "")
     if method not in asked:
         raise Refused(f"{lost}; nothing was submitted", "send again")
-    found = listed(api, competition, mark, LOOKS)
+    found = None
+    for look in range(LOOKS):
+        if look:
+            time.sleep(POLL_SECONDS)
+        with suppress(SwathError):
+            found = listed(api, competition, mark)
+        if found:
+            break
     if found is None:
         raise Failed(
             f"{lost}: the submission may or may not have been made",
@@ -59,21 +69,27 @@ def create(api: Any, competition: str, mark: str, method: str, question: Callabl
     return found
 
 
-def listed(api: Any, competition: str, mark: str, looks: int = 1) -> Submitted | None:
-    """The submission whose description carries the mark; None when it is not among the newest."""
+def listed(api: Any, competition: str, mark: str) -> Submitted | None:
+    """The submission whose description carries the mark; None when Kaggle lists one's submissions without it.
+
+    Raises a `SwathError` when it does not list them: then nobody knows.
+    """
     from kagglesdk.competitions.types.competition_api_service import ApiListSubmissionsRequest
 
     request = ApiListSubmissionsRequest()
-    request.competition_name = competition
-    for look in range(looks):
-        if look:
-            time.sleep(POLL_SECONDS)
-        with suppress(LostConnection):
-            with translated("listing your submissions"), session_of(api) as client:
-                answer = client.competitions.competition_api_client.list_submissions(request)
-            for submission in answer.submissions or []:
-                if mark in (submission.description or ""):
-                    return Submitted(submission.ref, "PENDING")
+    request.competition_name, request.page_size = competition, PAGE
+    what = "listing your submissions"
+    for request.page in range(1, PAGES + 1):
+        try:
+            with translated(what), session_of(api) as client:
+                found = client.competitions.competition_api_client.list_submissions(request).submissions or []
+        except (LookupError, TypeError, AttributeError) as error:  # what the client makes of odd answers
+            raise LostConnection(f"{what}: the Kaggle client cannot read the answer ({error})") from None
+        for submission in found:
+            if mark in (submission.description or ""):
+                return Submitted(submission.ref, "PENDING")
+        if not found:
+            break
     return None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lib.errors import Failed, Refused
+from lib.errors import Failed, Refused, SwathError
 from lib.folders import cache_folder
 from lib.launching import ledger
 from lib.launching.kaggle import creating, uploads
@@ -79,13 +79,19 @@ def settle(api: Any, run: Run, entry: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if "ref" in entry:
         return entry
-    found = creating.listed(api, entry["sent_to"], ledger.mark(entry))
+    lost = f"{entry['file']} was sent to {entry['sent_to']} at {entry['sent']}, the answer was lost"
+    try:
+        found = creating.listed(api, entry["sent_to"], ledger.mark(entry))
+    except SwathError as error:
+        raise Failed(
+            f"{lost}, and whether it was made is not known: {error.reason}",
+            f"send again later (it is looked for first), or look: {creating.page(entry['sent_to'])}",
+        ) from None
     if found is not None:
         return ledger.note(run, entry, found)
     if ledger.age(entry) < SETTLED_SECONDS:
         raise Failed(
-            f"{entry['file']} was sent to {entry['sent_to']} at {entry['sent']}, the answer was lost, and it is not "
-            "listed yet: it may still arrive",
+            f"{lost}, and it is not listed yet: it may still arrive",
             f"send again in {SETTLED_SECONDS // 60} minutes (it is looked for first), or look: "
             f"{creating.page(entry['sent_to'])}",
         )
