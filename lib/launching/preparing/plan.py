@@ -38,11 +38,9 @@ from lib.launching.preparing.feasible import (
     session_limit,
 )
 from lib.launching.preparing.members import Member
+from lib.launching.runs import PREDICT
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
-
-PREDICT = "predict"
-"""The kernel that takes the weights of earlier runs."""
 
 
 @dataclass(frozen=True)
@@ -241,9 +239,6 @@ def _members(request: Request, place: Place) -> tuple[Member, ...]:
         if request.runs:
             raise UsageError("--run names whose weights predict", f"python launch.py --kernel {PREDICT} --run RUN")
         return ()
-    if place == "colab" or request.sessions > 1:
-        what = "Colab" if place == "colab" else "--chain"
-        raise UsageError(f"{what} is for training", "a prediction takes one session, on Kaggle or here")
     return members.chosen(request.runs)
 
 
