@@ -144,7 +144,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     most = UTMOST if request.force else LIMIT
     limit, more = session_limit(timeout, place), members.document(predicting)
     bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most, more)
-    data = request.data or (predicting[0].run.data if predicting and place == "local" else None)
+    data = request.data or (predicting[0].run.data if predicting and place != "kaggle" else None)
     return Plan(
         competition=competition,
         competition_file=competition_file,
