@@ -13,7 +13,7 @@ is there and makes the others.
 
 While Kaggle scores a code competition it runs this with KAGGLE_IS_COMPETITION_RERUN set, on images that nobody has seen
 and that stand in the visible ones' place. A failure would cost the submission there, so an image that fails, or that
-the session's limit leaves no time for, gets an empty mask.
+the session's limit leaves no time for, gets an empty mask, and one pixel where the scorer fails on an empty mask.
 """
 
 import copy
@@ -47,6 +47,7 @@ from lib.submissions import Layout, check, expected
 from lib.submissions.containers import container
 from lib.submissions.job import Job, find_job
 from lib.submissions.layout import Mask
+from lib.submissions.never_empty import least_size, never_empty
 from lib.submissions.truth import score_document, score_file
 from lib.training import devices
 from lib.training.limit import Limit
@@ -171,11 +172,12 @@ def finish(
     if missing:
         print(f"empty masks stand for what is missing: {'; '.join(filter(None, [lost, late]))}", flush=True)
     masks = masks_in(folder, competition) if made else None
-    sizes = {image: size if image in made else size or (1, 1) for image, size in layout.sizes.items()}
+    sizes = {image: size if image in made else size or least_size(competition) for image, size in layout.sizes.items()}
     layout = replace(layout, sizes=sizes)  # an empty mask is empty at any size
 
     def mask(image: str) -> Mask:
-        return masks(image) if image in made else empty_mask(competition, sizes[image])
+        found = masks(image) if image in made else empty_mask(competition, sizes[image])
+        return never_empty(found, competition) if is_rerun else found
 
     infer = folders.recipe().infer
     made_of = {"runs": [member["run"] for member in plan["members"]], "tta": infer.tta, "scales": list(infer.scales)}

@@ -120,6 +120,18 @@ def test_in_the_rerun_it_gets_an_empty_mask(predict_kernel, predict_session, mon
     assert "empty masks stand for what is missing: 1 images failed (t1)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("predict_session", [TOML.replace("sample =", "allow_empty = false\nsample =")], indirect=True)
+def test_in_the_rerun_no_mask_is_empty_where_that_would_crash_the_scorer(predict_kernel, predict_session, monkeypatch):
+    root, data, _, _ = predict_session
+    plan = files.read_json(root / "payload/plan.json")
+    files.write_json(root / "payload/plan.json", plan | {"thresholds": {"bias": {"crop": 1.0, "soil": 1000.0}}})
+    files.write(data / "test/t1.png", b"no image")
+    monkeypatch.setenv(predict_kernel.RERUN, "1")
+    predict_kernel.main()
+    assert rows(root / "working/submission.csv") == {"id": "rle", "t2": "1 1", "t1": "1 1", "t0": "1 1"}
+    assert files.read_json(root / "working/summary.json")["submission"]["problems"] == []
+
+
 def test_hidden_images_stand_in_the_visible_ones_place(predict_kernel, predict_session, monkeypatch):
     root, data, _, _ = predict_session
     hidden = field(data.parent / "hidden", tests=5, seed=9)
