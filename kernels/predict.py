@@ -8,17 +8,18 @@ It is started by the bundle that `launch.py` makes, with the weights of runs tha
 
 What it leaves in the working folder: submission.csv (or .zip), decoded again and checked, summary.json, manifest.json.
 An image that fails does not lose the others: it is named at the end, which is then a failure, and what was predicted
-is left in predictions/.
+is left in predictions/. When the session's limit comes first, it stops a little before, and the next session takes what
+is there and makes the others.
 
 While Kaggle scores a code competition it runs this with KAGGLE_IS_COMPETITION_RERUN set, on images that nobody has seen
 and that stand in the visible ones' place. A failure would cost the submission there, so an image that fails, or that
-the session's limit leaves no time for, gets an empty mask.
+the session's limit leaves no time for, gets an empty mask, and one pixel where the scorer fails on an empty mask.
 """
 
 import copy
 import os
+import shutil
 import sys
-import tempfile
 import time
 import warnings
 from contextlib import suppress
@@ -33,7 +34,7 @@ from lib import files
 from lib.data.roots import find_root
 from lib.errors import DataError, Failed, SwathError, UsageError, first, guarded
 from lib.folders import Folders
-from lib.inference import ensemble
+from lib.inference import earlier, ensemble
 from lib.inference.decision import Decision
 from lib.inference.ensemble import Ensemble, Weighted
 from lib.inference.in_time import Done, predict_all
@@ -46,6 +47,7 @@ from lib.submissions import Layout, check, expected
 from lib.submissions.containers import container
 from lib.submissions.job import Job, find_job
 from lib.submissions.layout import Mask
+from lib.submissions.never_empty import least_size, never_empty
 from lib.submissions.truth import score_document, score_file
 from lib.training import devices
 from lib.training.limit import Limit
@@ -90,13 +92,19 @@ def main() -> None:
     if limit.left is not None:
         print(f"limit: the session ends in {limit.left:.0f} s, and predicting in time for the file", flush=True)
 
-    temp = folders.root / "temp"
-    done, folder = Done(), Path(tempfile.mkdtemp(prefix="swath-", dir=temp if os.access(temp, os.W_OK) else None))
-    began = time.time()
+    # Masks: those of an earlier session first. They lie among the outputs until the file is there.
+    began, done, folder = time.time(), Done(), folders.working / earlier.MASKS
     cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if device == "cuda" else ["cpu"]
     outputs = [MaskOutput(predictor_on(card, loaded), competition, folder, decision) for card in cards]
+    bundle, sources = os.environ["SWATH_BUNDLE"], earlier.sources_of(job.images)
     try:
-        predict_all(job.images, outputs * (THREADS if device == "cuda" else 1), limit, done)
+        if not is_rerun:
+            done.kept = earlier.take(folders, bundle, outputs[0], sources)
+            earlier.begin(folders.working, bundle, sources, images_done=len(done.kept))
+        if done.kept:
+            print(f"goes on from {folders.resumes}: {len(done.kept)} images are predicted already", flush=True)
+        todo = [pair for pair in job.images if pair.id not in set(done.kept)]
+        predict_all(todo, outputs * (THREADS if device == "cuda" else 1), limit, done)
         finish(folders, job, layout, folder, done, is_rerun, began, plan)
     finally:
         files.write_manifest(folders.working)
@@ -132,37 +140,44 @@ def finish(
     folders: Folders, job: Job, layout: Layout, folder: Path, done: Done, is_rerun: bool, began: float, plan: dict
 ) -> None:
     """Write the file, decode it again, and say in summary.json what is in it; a missing image ends in `Failed`."""
-    competition, missing = job.competition, [*done.failed, *done.left]
+    competition, missing, made = job.competition, [*done.failed, *done.left], done.made
     lost = f"{len(done.failed)} images failed ({first(list(done.failed), 3)})" if done.failed else ""
     late = f"the session's limit left no time for {len(done.left)} images" if done.left else ""
     summary = {
         "competition": competition.name,
-        "finished": True,
+        "finished": is_rerun or not missing,
         "rerun": is_rerun,
         "images": len(job.images),
+        "images_done": len(made),
         "failed": done.failed,
         "left": done.left,
+        "kept": len(done.kept),
         "seconds": round(time.time() - began, 3),
         "devices": devices.describe(),
         "bundle": os.environ["SWATH_BUNDLE"],
         "submission": None,
     }
     if missing and not is_rerun:
-        keep(folder, folders.working / "predictions", done)
-        files.write_json(folders.working / "summary.json", summary)
-        how = "give the session more time with --timeout, or predict faster: --set infer.tta=none"
+        for image in missing:
+            MaskOutput(None, competition, folder).forget(image)  # what was begun
+        files.write_json(folders.working / "summary.json", summary | {"sources": earlier.sources_of(job.images)})
+        if done.left and done.seconds:
+            print(f"stopped before the session's limit: {len(made)} of {len(job.images)} images predicted", flush=True)
+            return
+        how = "give each session more time with --timeout, or predict faster: --set infer.tta=none"
         raise Failed(
             f"{'; '.join(filter(None, [lost, late]))}; no file was written, and what was predicted is in predictions/",
             how if late else "repair or remove these images, then launch again",
         )
     if missing:
         print(f"empty masks stand for what is missing: {'; '.join(filter(None, [lost, late]))}", flush=True)
-    masks = masks_in(folder, competition) if done.seconds else None
-    sizes = {image: size if image in done.seconds else size or (1, 1) for image, size in layout.sizes.items()}
+    masks = masks_in(folder, competition) if made else None
+    sizes = {image: size if image in made else size or least_size(competition) for image, size in layout.sizes.items()}
     layout = replace(layout, sizes=sizes)  # an empty mask is empty at any size
 
     def mask(image: str) -> Mask:
-        return masks(image) if image in done.seconds else empty_mask(competition, sizes[image])
+        found = masks(image) if image in made else empty_mask(competition, sizes[image])
+        return never_empty(found, competition) if is_rerun else found
 
     infer = folders.recipe().infer
     made_of = {"runs": [member["run"] for member in plan["members"]], "tta": infer.tta, "scales": list(infer.scales)}
@@ -187,18 +202,12 @@ def finish(
     }
     summary["seconds"] = round(time.time() - began, 3)
     files.write_json(folders.working / "summary.json", summary)
+    shutil.rmtree(folder, ignore_errors=True)
     print(f"{path.name}: {len(layout.rows)} rows for {len(layout.images)} images, {path.stat().st_size:,} bytes")
     for problem in problems:
         print(f"wrong: {problem}", file=sys.stderr, flush=True)
     if problems and not is_rerun:
         raise Failed(f"{path.name} would be refused: {problems[0]}")
-
-
-def keep(folder: Path, place: Path, done: Done) -> None:
-    """Leave the label maps that were made among the outputs."""
-    for path in sorted(folder.iterdir()):
-        if path.stem in done.seconds:
-            files.write(place / path.name, path.read_bytes())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from lib.competitions import load
 from lib.data import sample
 from tests.loopback import KaggleServer
 from tests.loopback.colab import Colab
+from tests.ready import RECIPE, SLUG, TOML, field, ready_run
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -221,3 +223,35 @@ def submit(tmp_path, monkeypatch):
         return told + (getattr(done.exception, "hint", None) or "")
 
     return submit
+
+
+@pytest.fixture(scope="session")
+def predict_kernel():
+    """kernels/predict.py as a module."""
+    spec = importlib.util.spec_from_file_location("predict_kernel", PROJECT / "kernels" / "predict.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def predict_session(tmp_path, monkeypatch, request):
+    """Kaggle's folders with a run's outputs and the competition mounted, as the bundle leaves them to the kernel."""
+    data = field(tmp_path / "data")
+    names, toml = (f"2026010{n}-000000-field-000{n}" for n in (1, 2)), getattr(request, "param", TOML)
+    runs = [ready_run(tmp_path / "runs", data, name, n, toml) for n, name in enumerate(names, start=1)]
+    root = tmp_path / "kaggle"
+    for name in ("working", "temp", "input/notebooks/me", "input/competitions"):
+        (root / name).mkdir(parents=True)
+    (root / "input/competitions" / SLUG).symlink_to(data)
+    for run in runs:
+        (root / "input/notebooks/me" / run.id).symlink_to(run.outputs)
+    files.write(root / "payload/competition.toml", (runs[0].folder / "competition.toml").read_bytes())
+    files.write(root / "payload/recipe.json", RECIPE.model_dump_json())
+    members = [{"run": run.id, "sha256": files.sha256(run.checkpoint), "weight": 1.0} for run in runs]
+    files.write_json(root / "payload/plan.json", {"kernel": "predict.py", "gpu": "none", "members": members[:1]})
+    for name, value in (("ROOT", root), ("PAYLOAD", root / "payload"), ("BUNDLE", "abc")):
+        monkeypatch.setenv(f"SWATH_{name}", str(value))
+    before = signal.getsignal(signal.SIGTERM)
+    yield root, data, runs, members
+    signal.signal(signal.SIGTERM, before)

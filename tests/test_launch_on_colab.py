@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from lib import files
 from tests.conftest import Program, interrupt, program_in, wait_for
 from tests.loopback.colab import Colab
+from tests.ready import field, ready_run
 
 ON_COLAB = ("launch.py", "--on", "colab", "--gpu", "t4", "-c", "sample")
 
@@ -196,3 +198,25 @@ def test_ctrl_c_leaves_the_run_running_and_another_terminal_stops_it(colab, on_c
     assert on_colab.json("launch.py", "status")["status"] == "running"
     assert "stopped" in on_colab("launch.py", "stop", "-y").stdout
     assert colab.held == []
+
+
+def test_images_and_weights_go_up_and_the_file_that_comes_home_is_the_one_that_is_made_here(colab, on_colab, tmp_path):
+    """With the real kernel."""
+    run = ready_run(tmp_path / "runs", field(tmp_path / "data"))
+    colab.account(python=sys.executable)
+    document = on_colab.json("launch.py", "--kernel", "predict", "--on", "colab", "--run", run.id)
+    (made,) = document["submissions"]
+    assert (document["status"], document["accelerator"], made["problems"]) == ("complete", "none", [])
+    (here,) = on_colab.json("launch.py", "--kernel", "predict", "--run", run.id)["submissions"]
+    assert (made["sha256"], made["score"], made["made_of"]) == (here["sha256"], here["score"], here["made_of"])
+    inputs = colab.content / "kaggle" / "input"
+    there = sorted(path.relative_to(inputs).as_posix() for path in inputs.rglob("*") if path.is_file())
+    mount = "competitions/field-segmentation"
+    tests = [f"{mount}/{part}/t{number}.png" for part in ("test", "truth") for number in range(3)]
+    weights = f"notebooks/local/{run.id}/checkpoints/best.safetensors"
+    assert there == [f"{mount}/sample_submission.csv", *tests, weights], "and nothing for training"
+    assert colab.held == []
+    words = ("--kernel", "predict", "--on", "colab", "--run", run.id, "--dry-run")
+    said = on_colab("launch.py", *words).stdout
+    assert "3 images are sent up, " in said
+    assert "; checkpoints: 1, 1.4 MB" in said

@@ -1,9 +1,7 @@
 """kernels/predict.py: test images to a checked file, in the visible run and in the rerun that nobody may lose."""
 
-import importlib.util
 import json
 import os
-import signal
 
 import numpy as np
 import pytest
@@ -22,41 +20,8 @@ from lib.submissions import read
 from lib.submissions.job import find_job
 from lib.submissions.pipeline import make_file
 from lib.training.limit import Limit
-from tests.conftest import PROJECT, program_in
-from tests.ready import RECIPE, SLUG, TOML, field, ready_run
-
-
-@pytest.fixture(scope="module")
-def kernel():
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("predict_kernel", PROJECT / "kernels" / "predict.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def session(tmp_path, monkeypatch, request):
-    """Kaggle's folders with a run's outputs and the competition mounted, as the bundle leaves them to the kernel."""
-    data = field(tmp_path / "data")
-    names, toml = (f"2026010{n}-000000-field-000{n}" for n in (1, 2)), getattr(request, "param", TOML)
-    runs = [ready_run(tmp_path / "runs", data, name, n, toml) for n, name in enumerate(names, start=1)]
-    root = tmp_path / "kaggle"
-    for name in ("working", "temp", "input/notebooks/me", "input/competitions"):
-        (root / name).mkdir(parents=True)
-    (root / "input/competitions" / SLUG).symlink_to(data)
-    for run in runs:
-        (root / "input/notebooks/me" / run.id).symlink_to(run.outputs)
-    files.write(root / "payload/competition.toml", (runs[0].folder / "competition.toml").read_bytes())
-    files.write(root / "payload/recipe.json", RECIPE.model_dump_json())
-    members = [{"run": run.id, "sha256": files.sha256(run.checkpoint), "weight": 1.0} for run in runs]
-    files.write_json(root / "payload/plan.json", {"kernel": "predict.py", "gpu": "none", "members": members[:1]})
-    for name, value in (("ROOT", root), ("PAYLOAD", root / "payload"), ("BUNDLE", "abc")):
-        monkeypatch.setenv(f"SWATH_{name}", str(value))
-    before = signal.getsignal(signal.SIGTERM)
-    yield root, data, runs, members
-    signal.signal(signal.SIGTERM, before)
-
+from tests.conftest import program_in
+from tests.ready import SLUG, TOML, field, ready_run
 
 INSTANCES = TOML.replace('id = "{id}"', 'id = "{id}"\nunit = "instance"').replace('"dice"', '"instance-fbeta"')
 INSTANCES = INSTANCES.replace('pool = "pairs"', 'pool = "image"')
@@ -66,9 +31,9 @@ def rows(path):
     return dict(line.split(",") for line in path.read_text().splitlines())
 
 
-def test_the_file_is_the_one_that_is_made_at_home(kernel, session):
-    root, data, runs, _ = session
-    kernel.main()
+def test_the_file_is_the_one_that_is_made_at_home(predict_kernel, predict_session):
+    root, data, runs, _ = predict_session
+    predict_kernel.main()
     own = checkpoint.load(runs[0].checkpoint)
     job = find_job(runs[0].competition, data)
     images = {pair.id: read_image(pair.image) for pair in job.images}
@@ -84,10 +49,10 @@ def test_the_file_is_the_one_that_is_made_at_home(kernel, session):
     assert set(listed) == {"submission.csv", "summary.json"}
 
 
-@pytest.mark.parametrize("session", [INSTANCES], indirect=True)
-def test_instances_are_components_and_an_image_that_fails_has_none(kernel, session, monkeypatch):
-    root, data, runs, _ = session
-    kernel.main()
+@pytest.mark.parametrize("predict_session", [INSTANCES], indirect=True)
+def test_instances_are_components_and_an_image_that_fails_has_none(predict_kernel, predict_session, monkeypatch):
+    root, data, runs, _ = predict_session
+    predict_kernel.main()
     own, competition = checkpoint.load(runs[0].checkpoint), runs[0].competition
     found = dict(read(root / "working/submission.csv", competition, find_job(competition, data).layout()))
     assert files.read_json(root / "working/summary.json")["submission"]["problems"] == []
@@ -98,18 +63,18 @@ def test_instances_are_components_and_an_image_that_fails_has_none(kernel, sessi
         assert sorted(each.area for each in instances) == sorted(np.bincount(numbers.reshape(-1))[1:])
     before = (root / "working/submission.csv").read_text().splitlines()
     files.write(data / "test/t1.png", b"no image")
-    monkeypatch.setenv(kernel.RERUN, "1")
-    kernel.main()
+    monkeypatch.setenv(predict_kernel.RERUN, "1")
+    predict_kernel.main()
     after = (root / "working/submission.csv").read_text().splitlines()
     assert [line for line in after if not line.startswith("t1")] == [line for line in before if line[:2] != "t1"]
     assert [line for line in after if line.startswith("t1")] == ["t1,"], "its size is not known, and it has no instance"
 
 
-def test_several_runs_are_averaged(kernel, session):
-    root, data, runs, members = session
+def test_several_runs_are_averaged(predict_kernel, predict_session):
+    root, data, runs, members = predict_session
     plan = files.read_json(root / "payload/plan.json")
     files.write_json(root / "payload/plan.json", plan | {"members": members})
-    kernel.main()
+    predict_kernel.main()
     competition = runs[0].competition
     loaded = [checkpoint.load(run.checkpoint) for run in runs]
     layout = find_job(competition, data).layout()
@@ -119,21 +84,21 @@ def test_several_runs_are_averaged(kernel, session):
         assert np.array_equal(labels, mean.argmax(0))
 
 
-def test_thresholds_go_along(kernel, session):
-    root, _, _, _ = session
+def test_thresholds_go_along(predict_kernel, predict_session):
+    root, _, _, _ = predict_session
     plan = files.read_json(root / "payload/plan.json")
     files.write_json(root / "payload/plan.json", plan | {"thresholds": {"bias": {"crop": 1000.0, "soil": 1.0}}})
-    kernel.main()
+    predict_kernel.main()
     lengths = [sum(map(int, text.split()[1::2])) for text in list(rows(root / "working/submission.csv").values())[1:]]
     assert lengths == [45 * 49, 41 * 47, 37 * 45], "crop everywhere"
 
 
-def test_an_image_that_fails_is_named_and_does_not_lose_the_others(kernel, session, capsys):
-    root, data, _, _ = session
+def test_an_image_that_fails_is_named_and_does_not_lose_the_others(predict_kernel, predict_session, capsys):
+    root, data, _, _ = predict_session
     whole = (data / "test/t1.png").read_bytes()
     files.write(data / "test/t1.png", whole[: len(whole) // 2])
     with pytest.raises(SystemExit):
-        kernel.main()
+        predict_kernel.main()
     said = capsys.readouterr()
     assert "1 images failed (t1); no file was written" in said.err
     assert "3 of 3" not in said.out
@@ -142,40 +107,52 @@ def test_an_image_that_fails_is_named_and_does_not_lose_the_others(kernel, sessi
 
 
 @pytest.mark.parametrize("damage", ["half", "no image"])
-def test_in_the_rerun_it_gets_an_empty_mask(kernel, session, monkeypatch, capsys, damage):
-    root, data, _, _ = session
-    kernel.main()
+def test_in_the_rerun_it_gets_an_empty_mask(predict_kernel, predict_session, monkeypatch, capsys, damage):
+    root, data, _, _ = predict_session
+    predict_kernel.main()
     before = rows(root / "working/submission.csv")
     whole = (data / "test/t1.png").read_bytes()
     files.write(data / "test/t1.png", whole[: len(whole) // 2] if damage == "half" else b"no image")
-    monkeypatch.setenv(kernel.RERUN, "1")
-    kernel.main()
+    monkeypatch.setenv(predict_kernel.RERUN, "1")
+    predict_kernel.main()
     assert rows(root / "working/submission.csv") == before | {"t1": ""}
     assert files.read_json(root / "working/summary.json")["submission"]["problems"] == []
     assert "empty masks stand for what is missing: 1 images failed (t1)" in capsys.readouterr().out
 
 
-def test_hidden_images_stand_in_the_visible_ones_place(kernel, session, monkeypatch):
-    root, data, _, _ = session
+@pytest.mark.parametrize("predict_session", [TOML.replace("sample =", "allow_empty = false\nsample =")], indirect=True)
+def test_in_the_rerun_no_mask_is_empty_where_that_would_crash_the_scorer(predict_kernel, predict_session, monkeypatch):
+    root, data, _, _ = predict_session
+    plan = files.read_json(root / "payload/plan.json")
+    files.write_json(root / "payload/plan.json", plan | {"thresholds": {"bias": {"crop": 1.0, "soil": 1000.0}}})
+    files.write(data / "test/t1.png", b"no image")
+    monkeypatch.setenv(predict_kernel.RERUN, "1")
+    predict_kernel.main()
+    assert rows(root / "working/submission.csv") == {"id": "rle", "t2": "1 1", "t1": "1 1", "t0": "1 1"}
+    assert files.read_json(root / "working/summary.json")["submission"]["problems"] == []
+
+
+def test_hidden_images_stand_in_the_visible_ones_place(predict_kernel, predict_session, monkeypatch):
+    root, data, _, _ = predict_session
     hidden = field(data.parent / "hidden", tests=5, seed=9)
     (root / "input/competitions" / SLUG).unlink()
     (root / "input/competitions" / SLUG).symlink_to(hidden)
     files.write(hidden / "sample_submission.csv", "id,rle\n" + "".join(f"t{n},\n" for n in (3, 1, 0, 4, 7)))
-    monkeypatch.setenv(kernel.RERUN, "1")
-    kernel.main()
+    monkeypatch.setenv(predict_kernel.RERUN, "1")
+    predict_kernel.main()
     found = rows(root / "working/submission.csv")
     assert list(found) == ["id", "t3", "t1", "t0", "t4", "t7"], "the sample's ids, an image that is not there too"
     assert [name for name, text in found.items() if not text] == ["t7"]
 
 
-def test_it_stops_in_time_for_the_file(kernel, session, tmp_path):
-    _, data, runs, _ = session
+def test_it_stops_in_time_for_the_file(predict_kernel, predict_session, tmp_path):
+    _, data, runs, _ = predict_session
     now = iter(range(1000))
     limit = Limit(9, begin=0, clock=lambda: next(now))  # a second passes with each look
-    loaded, done = ensemble.load([ensemble.Weighted(runs[0].checkpoint)]), kernel.Done()
+    loaded, done = ensemble.load([ensemble.Weighted(runs[0].checkpoint)]), predict_kernel.Done()
     pairs = find_pairs(runs[0].competition.data.test, data, masks=False)
     output = MaskOutput(loaded.predictor(), runs[0].competition, tmp_path / "out")
-    kernel.predict_all(pairs * 5, [output], limit, done)
+    predict_kernel.predict_all(pairs * 5, [output], limit, done)
     assert len(done.left) >= 5
     assert set(done.seconds) >= {"t0", "t1"}
 
@@ -228,7 +205,6 @@ def test_a_plan_for_kaggle_names_what_brings_the_weights(tmp_path):
     named = [(member["run"], member["weight"]) for member in plan["members"]]
     assert named == [(attempt["ref"][3:], 1.0), ("20260101-000000-field-abcd", 0.5)]
     assert "kernels/predict.py" in plan["files"]
-    for extra in (("--chain", "2"), ("--on", "colab")):
-        assert "is for training" in program(*words[:3], *extra, code=2).stderr
+    assert program.json(*words, "--chain", "2")["sessions"] == 2
     assert "--run names whose weights predict" in program("launch.py", "--run", "beef", code=2).stderr
     assert "was trained for field (soil, crop), not for sample" in program(*words, "-c", "sample", code=2).stderr

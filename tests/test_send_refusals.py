@@ -1,6 +1,7 @@
 """What `submit.py send` says and refuses before anything is spent; uploads that go on where they stopped."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from lib.errors import Refused
 from lib.launching.kaggle import board
 from lib.launching.kaggle.board import Board
 from tests.conftest import Program, program_in, wait_for
-from tests.loopback import Competition, CutUpload, HtmlPage, Slow
+from tests.loopback import Competition, CutUpload, HtmlPage, Refuse, Replace, Reset, Slow
 from tests.ready import SLUG, field, ready_run, with_file
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -140,3 +141,36 @@ def test_an_upload_goes_on_where_a_killed_process_was(server, sender):
     assert server.urls.pieces == [10, size - 10]
     assert server.count("StartSubmissionUpload") == 1
     assert len(server.submissions) == 1
+
+
+def long_ago(sender: Program) -> None:
+    """Let the submission whose answer was lost have been asked for months ago."""
+    (path,) = sender.runs.glob("*/run.json")
+    content = files.read_json(path)
+    content["submissions"][-1]["sent"] = "2026-01-01T00:00:00+00:00"
+    files.write_json(path, content)
+
+
+ODD = Replace({"submissions": [{"status": "ODD"}]})
+
+
+@pytest.mark.parametrize("fault", [HtmlPage(503), Refuse(400, "No."), ODD], ids=["busy", "no", "odd"])
+def test_a_list_that_is_not_given_is_not_one_without_the_submission(server, sender, fault):
+    server.faults.add("CreateSubmission", Reset(work_done=True))
+    server.faults.add("ListSubmissions", fault, times=4)
+    assert "may or may not have been made" in sender("submit.py", "send", code=1).stderr
+    long_ago(sender)
+    assert "whether it was made is not known" in sender("submit.py", "send", code=1).stderr
+    assert sender.json("submit.py", "send")["status"] == "COMPLETE"
+    assert len(server.submissions) == 1
+
+
+def test_a_copy_stays_with_the_score_that_it_has_elsewhere(server, sender):
+    first = sender.json("submit.py", "send")
+    (run,) = sender.runs.glob("2*")
+    text = (run / "competition.toml").read_text().replace(SLUG, "another-one")
+    (run / "another.toml").write_text(text)
+    server.competitions["another-one"] = Competition(lambda path: 0.5)
+    server.faults.add("CreateSubmission", Refuse(400, "No."))
+    sender("submit.py", "send", "-c", run / "another.toml", code=3)
+    assert files.sha256(Path(first["copy"])) == first["sha256"]

@@ -3,6 +3,7 @@
     done = Done()
     predict_all(pairs, [MaskOutput(predictor_on(card), competition, folder) for card in cards], limit, done)
     done.seconds, done.failed, done.left          # what became of each image
+    done.made                                     # those with a mask, earlier sessions' too
 
 An image that fails costs no other. Before each one, twice the time of the slowest so far and the time that the file
 will take must be left.
@@ -47,6 +48,13 @@ class Done:
     failed: dict[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     """Those that the session's limit left no time for."""
+    kept: list[str] = field(default_factory=list)
+    """Those whose masks an earlier session has made."""
+
+    @property
+    def made(self) -> set[str]:
+        """The images that have a mask."""
+        return {*self.kept, *self.seconds}
 
 
 def predict_all(pairs: list[Pair], outputs: list[Output], limit: Ends, done: Done) -> None:
@@ -56,7 +64,7 @@ def predict_all(pairs: list[Pair], outputs: list[Output], limit: Ends, done: Don
 
     def one(pair: Pair) -> None:
         slowest = max(list(done.seconds.values()), default=0.0)
-        if limit.calls(needed=2 * slowest + WRITING * len(pairs)):
+        if limit.calls(needed=2 * slowest + WRITING * (len(pairs) + len(done.kept))):
             done.left.append(pair.id)
             return
         start, output = time.time(), free.pop()

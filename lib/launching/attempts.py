@@ -53,7 +53,7 @@ def session_of(run: Run) -> Session:
         from lib.launching.colab.session import ColabSession
 
         gpu = accelerator(content["accelerator"], "colab").machine_shape
-        session = ColabSession(run.session, run.data, run.competition.mount, _resumes(run), gpu)
+        session = ColabSession(run.session, run.data, run.competition.mount, _resumes(run), gpu, mounts(content))
     else:
         from lib.launching.here.local import LocalSession
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lib import files
 from lib.errors import Failed, Refused
-from lib.launching import flow, starting
+from lib.launching import flow, report, starting
 from lib.launching.attempts import latest, was_pushed
 from lib.launching.flow import Outcome
 from lib.launching.following.follow import look
@@ -33,14 +33,15 @@ STATE_WORDS = "swath state"
 
 
 def finish_all(run: Run, sessions: int, force: bool = False) -> Outcome:
-    """Follow a run through up to `sessions` sessions in all, until its epochs are done; `force` is for each of them."""
+    """Follow a run through up to `sessions` sessions in all, until it is done; `force` is for each of them."""
     outcome = flow.finish(run)
     while goes_on(outcome, sessions):
         talk(f"{run.id}: {run.unfinished}; on with session {len(run.read()['attempts']) + 1} of {sessions}")
         try:
             sit_out(lambda: start_next(run, admit_next(run, force=force)))
         except Refused as error:
-            reason = f"{error.reason}. What is trained so far is home"
+            done = "predicted" if run.predicts else "trained"
+            reason = f"{error.reason}. What is {done} so far is home"
             raise Failed(reason, f"later: python launch.py --resume {run.id}") from None
         outcome = flow.finish(run)
     return outcome
@@ -61,8 +62,9 @@ def pick_up(run: Run) -> None:
     session, ref = latest(run)
     outcome = flow.bring_home(run) if look(session, ref).over else flow.finish(run)
     if outcome.status.state == "complete" and not run.unfinished:
-        raise Failed(f"run {run.id} has done all its epochs", f"python submit.py --run {run.id}")
-    if not run.state.is_file():
+        done = "predicted all its images" if run.predicts else "done all its epochs"
+        raise Failed(f"run {run.id} has {done}", report.after_status(run, outcome.status))
+    if not run.left:
         raise Failed(
             f"run {run.id} left nothing to go on from: there is no {files.shown(run.state)}",
             f"python launch.py logs {run.id}",
@@ -88,7 +90,7 @@ def admit_next(
     if content["place"] != "kaggle":
         return timeout
     metadata = files.read_json(run.kernel / "kernel-metadata.json")
-    kept = metadata | {"dataset_sources": _others(metadata), "kernel_sources": []}
+    kept = metadata | _others(run, metadata)
     kind = accelerator(content["accelerator"]).kind
     demand = Demand(kind, kept, timeout, session_limit(timeout, "kaggle"), sessions)
     slug = _slug(run)
@@ -135,16 +137,22 @@ def _sources(run: Run, metadata: dict[str, Any]) -> dict[str, list[str]]:
     """
     content = run.read()
     last = content["attempts"][-1]
-    others = _others(metadata)
+    found = _others(run, metadata)
     if content["place"] != "kaggle" or (last["status"] == "complete" and not content.get("deleted")):
-        return {"dataset_sources": others, "kernel_sources": [last["ref"]]}
-    left = {path.relative_to(run.outputs).as_posix(): path for path in (run.state, run.checkpoint) if path.is_file()}
-    return {"dataset_sources": [*others, datasets.ensure(left, STATE_WORDS)], "kernel_sources": []}
+        found["kernel_sources"].append(last["ref"])
+    else:
+        found["dataset_sources"].append(datasets.ensure(run.left, STATE_WORDS))
+    return found
 
 
-def _others(metadata: dict[str, Any]) -> list[str]:
-    """The data sets that every session of a run reads: all but an earlier one's state."""
-    return [source for source in metadata["dataset_sources"] if f"/{STATE_WORDS.replace(' ', '-')}-" not in source]
+def _others(run: Run, metadata: dict[str, Any]) -> dict[str, list[str]]:
+    """The data sets and kernels that every session of a run reads: all but what an earlier one of it left."""
+    own = {attempt["ref"] for attempt in run.read()["attempts"]}
+    named = f"/{STATE_WORDS.replace(' ', '-')}-"
+    return {
+        "dataset_sources": [source for source in metadata["dataset_sources"] if named not in source],
+        "kernel_sources": [source for source in metadata["kernel_sources"] if source not in own],
+    }
 
 
 def _slug(run: Run) -> str:

@@ -26,9 +26,9 @@ from lib.launching.kaggle import board, creating, leaderboard
 from lib.launching.kaggle.client import asked, connect
 from lib.launching.preparing import preflight
 from lib.launching.preparing.members import document
-from lib.launching.preparing.plan import PREDICT, Plan, Request, make_plan
+from lib.launching.preparing.plan import Plan, Request, make_plan
 from lib.launching.preparing.verdicts import FORCE
-from lib.launching.runs import Run, all_runs
+from lib.launching.runs import PREDICT, Run, all_runs
 from lib.launching.session import KernelRef
 from lib.launching.terminal import talk
 
@@ -141,7 +141,7 @@ def _begun(plan: Plan, slug: str) -> Run | None:
                 f"run {run.id} was about to be pushed, and Kaggle does not know it yet: it may still arrive",
                 "type the same command again in 10 minutes: it is looked for first",
             )
-        if content["status"] not in ("failed", "stopped"):
+        if content["status"] not in ("failed", "stopped") and not run.unfinished:
             return run
     return None
 
@@ -168,6 +168,11 @@ def _must_be_right(run: Run, asked_for: CodeRequest) -> None:
     from lib.submissions.job import layout_to_send
 
     entry = _entry(run)
+    if run.unfinished:
+        raise Failed(
+            f"the visible images alone are too many for the session's limit: {run.unfinished}; nothing was submitted",
+            "predict faster: --set infer.tta=none, or give it --timeout as long as the competition allows",
+        )
     if not entry:
         raise Refused(f"run {run.id} left no submission file; nothing was submitted", f"python launch.py logs {run.id}")
     if entry["problems"] or files.sha256(Path(entry["file"])) != entry["sha256"]:

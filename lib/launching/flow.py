@@ -71,13 +71,14 @@ def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status, only
         fetched = fetch(session, ref, run.outputs, only, settled, view)
     summary = _summary(run)
     metric, finished = _metric(summary), summary.get("finished") is not False
-    run.update(finished=finished, epochs_done=summary.get("epochs_done"), **({"metrics": metric} if metric else {}))
+    done = {key: summary.get(key) for key in ("epochs_done", "images_done", "images") if key in summary}
+    run.update(finished=finished, **done, **({"metrics": metric} if metric else {}))
     if fetched.whole and isinstance(summary.get("submission"), dict):
         ledger.remember_predicted(run, summary["submission"])
     if fetched.whole:
         run.update(fetched=now(), home=str(ref) if status.over else None)
         if finished and status.state == "complete":
-            run.state.unlink(missing_ok=True)  # an earlier session's
+            run.forget_state()  # an earlier session's
         if status.over and isinstance(session, SupervisedSession):
             session.tidy()
     return Outcome(run, status, metric or run.read()["metrics"], fetched)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,11 @@ from lib.errors import Failed, UsageError
 from lib.folders import runs_folder
 from lib.launching.session import KernelRef, Status
 
-STATE = "checkpoints/last.ckpt"
-"""Among a session's outputs: all that the next one needs to go on."""
+PREDICT = "predict"
+"""The kernel that takes the weights of earlier runs."""
+
+STATE, MASKS, SUMMARY = "checkpoints/last.ckpt", "predictions", "summary.json"
+"""Among a session's outputs, what the next one goes on from: all that training needs; masks, and what made them."""
 
 SHAPE = {
     "status": str,
@@ -57,6 +61,11 @@ class Run:
     def kernel(self) -> Path:
         """Exactly what was pushed for the latest session: kernel/, then kernel-2/, kernel-3/, …"""
         return self._of_latest("kernel")
+
+    @property
+    def session(self) -> Path:
+        """Kaggle's folders of the latest session, when the run is on this machine."""
+        return self._of_latest("session")
 
     @property
     def log(self) -> Path:
@@ -96,22 +105,37 @@ class Run:
         return images
 
     @property
-    def session(self) -> Path:
-        """Kaggle's folders of the latest session, when the run is on this machine."""
-        return self._of_latest("session")
-
-    @property
     def unfinished(self) -> str | None:
-        """How far a run is that stopped itself before its session's limit; None when its epochs are done."""
+        """How far a run is that stopped itself before its session's limit; None when all of it is done."""
         content = self.read()
         if content.get("finished") is not False:
             return None
+        if self.predicts:
+            return f"{content.get('images_done')} of {content.get('images')} images are predicted"
         return f"{content.get('epochs_done')} of {content['recipe']['train']['epochs']} epochs are done"
 
     @property
+    def predicts(self) -> bool:
+        """Whether the run predicts a test set with other runs' weights; else it trains."""
+        return self.read().get("kernel") == PREDICT
+
+    @property
     def state(self) -> Path:
-        """What an unfinished run goes on from, when it came home."""
-        return self.outputs / STATE
+        """What an unfinished run goes on from, when it came home: a file, or a folder of masks."""
+        return self.outputs / (MASKS if self.predicts else STATE)
+
+    @property
+    def left(self) -> dict[str, Path]:
+        """The files that an unfinished run goes on from, by their names among its outputs; empty without its state."""
+        if not self.state.exists():
+            return {}
+        masks = [self.outputs / SUMMARY, *sorted(self.state.rglob("*"))]
+        found = masks if self.predicts else [self.state, self.checkpoint]
+        return {path.relative_to(self.outputs).as_posix(): path for path in found if path.is_file()}
+
+    def forget_state(self) -> None:
+        """Remove what an earlier session left for the next one."""
+        shutil.rmtree(self.state) if self.state.is_dir() else self.state.unlink(missing_ok=True)
 
     def _of_latest(self, name: str) -> Path:
         number = len(self.read()["attempts"])

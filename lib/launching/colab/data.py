@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,21 +50,35 @@ def check_size(pairs: Iterable[Pair], largest: int = LARGEST) -> None:
     if there > largest:
         raise Refused(
             f"the images and masks are {spell(there)}, and more than {spell(largest)} is not sent up to Colab",
-            "train where the data set is mounted: --on kaggle, or bring a folder with fewer images",
+            "run it where the data set is mounted: --on kaggle, or bring a folder with fewer images",
         )
 
 
-def describe(competition: Competition, data: Path | None) -> str:
-    """What will be sent up, in words."""
-    if data is None:
-        return "made on the machine"
-    pairs = find_pairs(competition.data.train, data)
-    return f"{len(pairs)} images and their masks are sent up, {spell(size(pairs))}"
+def describe(competition: Competition, data: Path | None, weights: Sequence[Path] = ()) -> str:
+    """What will be sent up, in words; `weights`: the checkpoints that predict, where it is a prediction."""
+    said = "made on the machine"
+    if data is not None:
+        pairs = find_pairs(competition.data.test, data, False) if weights else find_pairs(competition.data.train, data)
+        what = "images are" if weights else "images and their masks are"
+        said = f"{len(pairs)} {what} sent up, {spell(size(pairs))}"
+    if weights:
+        said += f"; checkpoints: {len(weights)}, {spell(sum(path.stat().st_size for path in weights))}"
+    return said
 
 
 def named(pairs: Iterable[Pair], root: Path, mount: str) -> list[Named]:
     """The files of `pairs`, each with its name below input/."""
     return [(path, f"{mount}/{path.relative_to(root).as_posix()}") for path in wanted(pairs)]
+
+
+def test_files(competition: Competition, root: Path, mount: str) -> list[Named]:
+    """The test images, their truth, the sample submission and the grid's table, as far as they are there."""
+    from lib.submissions.job import find_job  # reads headers of images, which training's data need not
+
+    job, table = find_job(competition, root), competition.submission.csv
+    others = [job.sample, root / table.grid if table and table.grid else None]
+    paths = [*wanted(job.images), *job.truth.values(), *(path for path in others if path and path.is_file())]
+    return [(path, f"{mount}/{path.relative_to(root).as_posix()}") for path in paths]
 
 
 def parts(things: Iterable[Named], folder: Path, most: int = PART) -> Iterator[Part]:

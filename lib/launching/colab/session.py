@@ -40,8 +40,9 @@ class ColabSession(SupervisedSession):
         mount: str = "",
         resumes: tuple[str, Path] | None = None,
         gpu: str | None = None,
+        others: tuple[tuple[str, Path], ...] = (),
     ) -> None:
-        super().__init__(folder, data, mount, resumes)
+        super().__init__(folder, data, mount, resumes, others)
         self.gpu = gpu
         self._other: subprocess.Popen | None = None
 
@@ -60,6 +61,7 @@ class ColabSession(SupervisedSession):
             "limit": timeout or SESSION_SECONDS,
             "data": str(self.data.resolve()) if self.data else None,
             "mount": self.mount,
+            "weights": [[name, str(home.resolve())] for name, home in self.others],
             "resumes": [self.resumes[0], str(self.resumes[1].resolve())] if self.resumes else None,
         }
         files.write_json(self.folder / JOB, job)

@@ -46,6 +46,8 @@ KEEP = durations.from_environment("SWATH_KEEP_SECONDS", 900)
 CONTENT = "content"
 """The machine's working folder, as the command's file transfers name it: they start at the machine's root."""
 
+BEST = "checkpoints/best.safetensors"
+
 SENDS = 4
 """Tries to send a file up."""
 
@@ -143,7 +145,7 @@ class ColabSupervisor:
         """Send the bundle and the data up; False when the session is to end."""
         self._send(self.folder / "kernel.py", "swath-kernel.py")
         sums = []
-        if self.job["data"] or self.job["resumes"]:
+        if self.job["data"] or self.job["resumes"] or self.job.get("weights"):
             for part in colab_data.parts(self._inputs(), self.folder / "upload"):
                 if self.asked_to_end:
                     return False
@@ -153,12 +155,16 @@ class ColabSupervisor:
         return not self.asked_to_end
 
     def _inputs(self) -> list[colab_data.Named]:
-        """What the session is to see below input/: its images, and the outputs that it goes on from."""
-        found = []
+        """What the session is to see below input/: its images, the weights that predict, and the outputs that it goes
+        on from."""
+        found, weights = [], self.job.get("weights", ())
         if self.job["data"]:
-            root = Path(self.job["data"])
-            pairs = find_pairs(parse(self.folder.parent / "competition.toml").data.train, root)
-            found += colab_data.named(pairs, root, self.job["mount"])
+            root, described = Path(self.job["data"]), parse(self.folder.parent / "competition.toml")
+            if weights:
+                found += colab_data.test_files(described, root, self.job["mount"])
+            else:
+                found += colab_data.named(find_pairs(described.data.train, root), root, self.job["mount"])
+        found += [(Path(home) / BEST, f"{name}/{BEST}") for name, home in weights]
         if self.job["resumes"]:
             name, home = self.job["resumes"][0], Path(self.job["resumes"][1])
             left = sorted(path for path in home.rglob("*") if path.is_file())

@@ -102,9 +102,9 @@ def check_data(
             f"{competition.name} needs its data{where}", f"python launch.py -c {spelled(source)} --data DIR"
         )
     if is_prediction:
-        find_pairs(competition.data.test, data, masks=False)
-        return data
-    pairs = find_pairs(competition.data.train, data)
+        pairs = find_pairs(competition.data.test, data, masks=False)
+    else:
+        pairs = find_pairs(competition.data.train, data)
     if place == "colab":
         from lib.launching.colab.data import check_size
 

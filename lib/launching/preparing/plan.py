@@ -38,11 +38,9 @@ from lib.launching.preparing.feasible import (
     session_limit,
 )
 from lib.launching.preparing.members import Member
+from lib.launching.runs import PREDICT
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
 from lib.validation import closest, read_toml
-
-PREDICT = "predict"
-"""The kernel that takes the weights of earlier runs."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     most = UTMOST if request.force else LIMIT
     limit, more = session_limit(timeout, place), members.document(predicting)
     bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most, more)
-    data = request.data or (predicting[0].run.data if predicting and place == "local" else None)
+    data = request.data or (predicting[0].run.data if predicting and place != "kaggle" else None)
     return Plan(
         competition=competition,
         competition_file=competition_file,
@@ -241,9 +239,6 @@ def _members(request: Request, place: Place) -> tuple[Member, ...]:
         if request.runs:
             raise UsageError("--run names whose weights predict", f"python launch.py --kernel {PREDICT} --run RUN")
         return ()
-    if place == "colab" or request.sessions > 1:
-        what = "Colab" if place == "colab" else "--chain"
-        raise UsageError(f"{what} is for training", "a prediction takes one session, on Kaggle or here")
     return members.chosen(request.runs)
 
 

@@ -135,7 +135,9 @@ def _data(plan: Plan) -> list[str]:
         return []
     from lib.launching.colab.data import describe as describe_data
 
-    return [row("data", describe_data(plan.competition, plan.data))]
+    weights_sent = [member.run.checkpoint for member in plan.members]
+
+    return [row("data", describe_data(plan.competition, plan.data, weights_sent))]
 
 
 def _training(plan: Plan) -> str:

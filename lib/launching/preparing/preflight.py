@@ -58,7 +58,8 @@ def clear(plan: Plan, force: bool = False, wait_slot: bool = False, shows: bool 
         if shows:
             plan_report.show_card(plan, here)
         talk(f"colab: {ColabCommand().check()} left")
-        rehearse_model(plan)
+        if not plan.members:
+            rehearse_model(plan)
         return plan
     credentials.needed()
     if not plan.members:  # a checkpoint's model was built before

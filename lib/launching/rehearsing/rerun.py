@@ -21,9 +21,9 @@ from lib.errors import Failed
 from lib.folders import runs_folder
 from lib.launching import durations
 from lib.launching.here.local import FOLDERS
-from lib.launching.preparing.plan import PREDICT, Plan, Request, make_plan
+from lib.launching.preparing.plan import Plan, Request, make_plan
 from lib.launching.rehearsing import isolation
-from lib.launching.runs import Run, all_runs
+from lib.launching.runs import PREDICT, Run, all_runs
 from lib.launching.terminal import talk
 
 RERUN = "KAGGLE_IS_COMPETITION_RERUN"
@@ -199,7 +199,13 @@ def _on_kaggle(run: Run) -> list[Pace]:
             if content["place"] != "kaggle" or [m["run"] for m in content.get("members", ())] != [run.id]:
                 continue
             summary = files.read_json(other.outputs / "summary.json")
-            return [Pace(f"run {other.id} on Kaggle", START, summary["seconds"] / summary["images"])]
+            return [
+                Pace(
+                    f"run {other.id} on Kaggle",
+                    START,
+                    summary["seconds"] / (summary["images"] - summary.get("kept", 0)),
+                )
+            ]
         except (Failed, KeyError, TypeError, ZeroDivisionError):  # not home, or somebody else's
             continue
     return []
