@@ -177,3 +177,18 @@ def test_a_truth_lies_beside_its_images(tmp_path):
     (tmp_path / "a.png").unlink()
     with pytest.raises(UsageError, match="holds no masks"):
         truth_in(tmp_path, competition)
+
+
+def test_a_folder_that_may_be_an_unpacked_file_of_other_values_is_told(tmp_path, submit):
+    """In LoveDA's file a class is one less than in its masks, where 0 is no data."""
+    labels = np.repeat(np.arange(1, 8, dtype=np.uint8), 4).reshape(4, 7)
+    big = cv2.resize(labels, (1024, 1024), interpolation=cv2.INTER_NEAREST)
+    save(tmp_path / "truth" / "im.png", big)
+    save(tmp_path / "masks" / "im.png", big)
+    save(tmp_path / "unpacked" / "im.png", big - 1)
+    note = "value 0 was read as 'no-data', which has no class; in the competition's own file it is 'background'"
+    said = submit("encode", "masks", "-c", "loveda", "--out", "good.zip")
+    assert note not in said + submit("check", "good.zip", "-c", "loveda", "--masks", "masks")
+    assert note in submit("score", "unpacked", "--truth", "truth", "-c", "loveda")
+    assert note in submit("encode", "unpacked", "-c", "loveda", "--out", "bad.zip")
+    assert note in submit("check", "good.zip", "-c", "loveda", "--masks", "unpacked", code=1)

@@ -35,6 +35,8 @@ def read_prediction(path: Path, competition: Competition, note: Callable[[str], 
     pixels = read_pixels(path, colour=kind == "colour")
     if kind == "index":
         pixels = _foreground(pixels, competition, path, note)
+        if note:
+            _told_of_the_files(pixels, competition, note)
     return from_pixels(pixels, Coding.of_prediction(competition, kind), source=path)
 
 
@@ -44,6 +46,18 @@ def is_colour(path: Path) -> bool:
         if header.format == "JPEG":
             raise DataError(f"{path} is a JPEG, which changes the values of a mask", "save masks as PNG or TIFF")
         return header.mode in ("RGB", "RGBA")
+
+
+def _told_of_the_files(pixels: np.ndarray, competition: Competition, note: Callable[[str], None]) -> None:
+    """Say so where a value of no class is a class in the competition's file, whose pictures these may be."""
+    pictures = competition.submission.pictures
+    sent = dict(zip((pictures and pictures.values) or (), competition.names, strict=False))
+    for label in competition.ignore:
+        if label.value in sent and (pixels == label.value).any():
+            note(
+                f"value {label.value} was read as {label.name!r}, which has no class; in the competition's own file it "
+                f"is {sent[label.value]!r}: if these masks were unpacked from one, decode it instead"
+            )
 
 
 def _foreground(

@@ -43,6 +43,7 @@ def score_lines(scored: dict[str, Any]) -> list[str]:
     base, low_high = scored["baselines"], scored["interval"]
     between = f", 95 % within {low_high[0]:.3f} .. {low_high[1]:.3f}" if low_high else ""
     lines = [f"{scored['rule']}: {scored['score']:.5f} over {len(scored['images'])} images{between}"]
+    lines += [f"  note: {sentence}" for sentence in scored.get("notes", ())]
     if left_out := scored.get("left_out"):
         lines.append(f"  {len(left_out)} images of the truth have no mask here, and do not count: {first(left_out, 3)}")
     if no_truth := scored.get("no_truth"):

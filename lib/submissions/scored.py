@@ -54,8 +54,9 @@ def score_place(
     if absent := one_sided.get("left_out"):
         there = {image: size for image, size in layout.sizes.items() if image not in absent}
         layout = expected(competition, there, extents=extents)
-    total, each = score_file(path, competition, layout, right, details, gallery.see)
-    document = score_document(competition, total, each) | one_sided
+    notes: list[str] = []
+    total, each = score_file(path, competition, layout, right, details, gallery.see, notes.append)
+    document = score_document(competition, total, each) | one_sided | ({"notes": notes} if notes else {})
     return document, gallery.pictures(images, each)
 
 

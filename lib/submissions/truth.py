@@ -19,6 +19,7 @@ from lib.competitions.patterns import fields, find
 from lib.competitions.schema import Source
 from lib.errors import DataError, UsageError
 from lib.rasters import header_size, masks_in
+from lib.rasters.mask_reading import unheard
 from lib.rasters.truth_masks import TruthFolder, read_truth
 from lib.scoring import Score, Tally, image_scores, interval, score, take
 from lib.scoring.breakdown import Breakdown
@@ -112,12 +113,13 @@ def score_file(
     paths: Mapping[str, Path] | Truth,
     details: bool | None = None,
     see: See | None = None,
+    note: Callable[[str], None] = unheard,
 ) -> tuple[Score, dict[str, float | None]]:
     """The score of a file, or of a folder of masks, over every image of the layout, and each image's own.
 
     An image of which nothing counts has None. Where the file has a fixed size, the truth is brought to it by nearest
     neighbour. `details`: whether errors are broken down; None: unless there are very many pixels. `see` is shown every
-    image: its id, truth, prediction, size and own score.
+    image: its id, truth, prediction, size and own score. `note` is told how a folder's masks were read.
     """
     truth = paths if isinstance(paths, Truth) else of_paths(paths, competition)
     missing = [image for image in layout.images if image not in truth.sizes]
@@ -127,7 +129,7 @@ def score_file(
         )
     if details is None:
         details = sum(size[0] * size[1] for size in layout.sizes.values() if size) <= MOST_PIXELS
-    predictions = _of_folder(path, competition, layout) if path.is_dir() else read(path, competition, layout)
+    predictions = _of_folder(path, competition, layout, note) if path.is_dir() else read(path, competition, layout)
     return score_masks(predictions, truth, competition, layout.sizes, details, see)
 
 
@@ -188,7 +190,9 @@ def score_document(competition: Competition, total: Score, each: dict[str, float
     }
 
 
-def _of_folder(folder: Path, competition: Competition, layout: Layout) -> Iterator[tuple[str, Mask]]:
+def _of_folder(
+    folder: Path, competition: Competition, layout: Layout, note: Callable[[str], None]
+) -> Iterator[tuple[str, Mask]]:
     """What a folder gives for each image: the competition's file, or masks, as a file made of them would hold them."""
     if is_file_of(folder, competition):
         with opened(folder, competition, layout) as album:
@@ -198,6 +202,8 @@ def _of_folder(folder: Path, competition: Competition, layout: Layout) -> Iterat
     masks.must_fit(layout.sizes)
     for image in layout.images:
         yield image, wanted(masks(image), image, competition, layout, layout.sizes[image])
+    for sentence in masks.notes:
+        note(sentence)
 
 
 def _must_fit(image: str, truth: Mask, size: Size) -> None:

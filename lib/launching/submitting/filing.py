@@ -92,8 +92,9 @@ def check(
     brought = masks_in(masks, described) if masks else None
     layout = layout_for(described, data, sample, run, brought, file, size)
     found = inspect(file, described, layout, brought, images_under(described, data))
-    document = {"file": str(file), "notes": list(layout.notes)} | findings.document(found)
-    for note in layout.notes:
+    notes = [*layout.notes, *(brought.notes if brought else ())]
+    document = {"file": str(file), "notes": notes} | findings.document(found)
+    for note in notes:
         talk(f"note: {note}")
     say(document, as_json, report.check_lines(file, layout, found))
     if document["problems"]:
