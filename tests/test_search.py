@@ -172,12 +172,43 @@ def test_thresholds_of_overlapping_classes():
     assert counts[1, 0] == counts[1, 2] == np.count_nonzero(p[0, 1] >= 0.9)
 
 
-def test_a_metric_of_instances_is_refused(tmp_path):
+def test_nothing_to_search_on_is_refused():
     with pytest.raises(UsageError, match="nothing was held out"):
         tune([], COMPETITION)
-    metric = COMPETITION.metric.model_copy(update={"measure": "instance-accuracy"})
-    with pytest.raises(UsageError, match="no measure of counted pixels"):
-        tune([item(tmp_path, 0)], COMPETITION.model_copy(update={"metric": metric}))
+
+
+def ships(folder, seed: int, dots: int) -> Item:
+    """An image with two ships, and with false ones of a few pixels."""
+    truth, rng = np.zeros((60, 80), np.uint8), np.random.default_rng(seed)
+    truth[10:22, 8:30], truth[35:50, 40:52] = 1, 1
+    sea = np.where(truth, 0.1, 0.9).astype(np.float32)
+    for y, x in zip(rng.integers(0, 58, dots), rng.integers(54, 78, dots), strict=True):
+        sea[y : y + 2, x : x + 2] = 0.1
+    paths = folder / f"{seed}.tif", folder / f"{seed}_mask.png"
+    bands = [(0, torch.from_numpy(np.stack([sea, 1 - sea])))]
+    probabilities.write(paths[0], bands, (60, 80), (60, 80), ("background", "ship"))
+    paths[1].write_bytes(encode_png(truth))
+    return Item(str(seed), ((paths[0], 1.0),), paths[1])
+
+
+def test_minimum_areas_of_instances_are_searched_by_their_own_rule(tmp_path):
+    """False ships of four pixels are few pixels, and each costs as much as a true one."""
+    own = load("airbus-ship")
+    competition = own.model_copy(update={"submission": own.submission.model_copy(update={"size": None})})
+    items = [ships(tmp_path, seed, dots=3) for seed in range(4)]
+    found = tune(items, competition)
+    index = competition.sent[0]
+    assert found.searched.min_area[index] in (8, 32, 128)
+    assert (found.before < 0.9, found.after, found.fair) == (True, 1, 1)
+    decided = found.decision
+    truths = [cv2.imread(str(one.truth), cv2.IMREAD_GRAYSCALE) for one in items]
+    masks = [without_small(_mask(one), decided.min_area) for one in items]
+    assert all(map(np.array_equal, masks, truths))
+
+
+def _mask(one: Item) -> np.ndarray:
+    with probabilities.Stored(one.stored[0][0]) as stored:
+        return restore(stored.read(0, 60), (60, 80))
 
 
 def test_scores_need_no_more_than_counts(tmp_path):

@@ -2,6 +2,7 @@
 
     changes = changes_of(truth, mask, index, classes)       # (len(AREAS), C, 3): added to the areas for each of AREAS
     chosen = search_areas(counts, changes, objective)       # a minimum area a class
+    chosen = search_graded(graded, classes, told)           # the same for rules of instances, on counts of whole masks
 
 A component's pixels go to one other class, or to none where classes overlap, so each changes the areas by numbers that
 are known beforehand. All components are those of the mask as it came: what several classes change adds up.
@@ -9,10 +10,15 @@ are known beforehand. All components are those of the mask as it came: what seve
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
 import numpy as np
 
 from lib.inference.areas import around, small
 from lib.inference.objective import Objective, better, scores
+
+T = TypeVar("T")
 
 AREAS = (0, 8, 32, 128, 512, 2048)
 """Minimum areas tried, in pixels at the original size."""
@@ -33,6 +39,23 @@ def search_areas(counts: np.ndarray, changes: np.ndarray, objective: Objective) 
             if better(value, top):
                 top, total, chosen[index] = value, trial, place
     return tuple(AREAS[place] for place in chosen)
+
+
+def search_graded(
+    graded: Sequence[Mapping[int, Sequence[T]]], classes: int, told: Callable[[Sequence[T]], float]
+) -> tuple[int, ...]:
+    """The minimum area of every class that scores best, each by itself, the other classes having none.
+
+    `graded`: for each image and class, what `told` scores for each of `AREAS`; a class that is left out gets 0.
+    """
+    chosen = [0] * classes
+    for index in graded[0]:
+        top = scores([each[index][0] for each in graded], told)
+        for place, least in enumerate(AREAS[1:], start=1):
+            value = scores([each[index][place] for each in graded], told)
+            if better(value, top):
+                top, chosen[index] = value, least
+    return tuple(chosen)
 
 
 def changes_of(truth: np.ndarray, mask: np.ndarray, index: int, classes: int) -> np.ndarray:

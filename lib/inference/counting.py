@@ -2,6 +2,7 @@
 
     taken(item, competition, decision)                           # lib.scoring.Count: all that any rule asks for
     counts, changes = measured(item, competition, decision)      # (C, 3) areas, and what minimum areas would change
+    graded(item, competition, decision)[2]                       # a Count for each minimum area of class 2
     p, truth = sample(item, competition, step=4)                 # (C, n) probabilities, (n,) truth
     counted(p, truth, decision)                                  # (C, 3) areas: hits, truth, predicted
 
@@ -26,7 +27,7 @@ from lib.inference.components import AREAS, changes_of
 from lib.inference.decision import Decider, Decision
 from lib.inference.probabilities import Stored
 from lib.rasters import read_labels
-from lib.rasters.mask_reading import resized
+from lib.rasters.mask_reading import Mask, resized
 from lib.rasters.truth_masks import read_truth
 from lib.scoring import Count, areas, take
 
@@ -80,9 +81,22 @@ def measured(item: Item, competition: Competition, decision: Decision) -> tuple[
     return counts, changes
 
 
+def graded(item: Item, competition: Competition, decision: Decision) -> dict[int, list[Count]]:
+    """Counts of an image's whole mask with each of `AREAS` as a class's minimum area, the other classes having none."""
+    truth, mask = _sides(item, competition, decision)
+    truth, none = _beside(truth, item, competition, mask.shape), (0,) * len(competition.classes)
+    plain = take(truth, mask, competition, mask.shape)
+    found = {}
+    for index in competition.sent:
+        trials = [without_small(mask, (*none[:index], least, *none[index + 1 :])) for least in AREAS[1:]]
+        found[index] = [plain, *(take(truth, trial, competition, mask.shape) for trial in trials)]
+    return found
+
+
 def taken(item: Item, competition: Competition, decision: Decision) -> Count:
     """An image's whole mask by a decision, beside its truth, as a submission's is counted."""
     truth, mask = _sides(item, competition, decision)
+    truth = _beside(truth, item, competition, mask.shape)
     return take(truth, without_small(mask, decision.min_area), competition, mask.shape)
 
 
@@ -107,6 +121,11 @@ def _sides(item: Item, competition: Competition, decision: Decision) -> tuple[np
         decider = Decider(decision, shape, size)
         mask = np.concatenate([decider.feed(band) for band in rows])
     return resized(truth_of(item, competition), mask.shape), mask
+
+
+def _beside(truth: np.ndarray, item: Item, competition: Competition, size: tuple[int, int]) -> Mask:
+    """The truth as the competition tells it: where it tells instances apart, as they are."""
+    return read_truth(item.truth, competition, size) if competition.kind == "instances" else truth
 
 
 def _bit_areas(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -6,9 +6,12 @@ if better(scores(trial, objective), top): ...
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 GAIN = 0.001
 """What a change of one number must bring at least."""
@@ -17,8 +20,8 @@ Objective = Callable[[np.ndarray], float]
 """The score of (N, C, 3) areas (hits, truth, predicted)."""
 
 
-def scores(counts: np.ndarray, objective: Objective) -> tuple[float, ...]:
-    """The score of all images, and of every other image: `counts` are (N, C, 3)."""
+def scores(counts: Sequence[T], objective: Callable[[Sequence[T]], float]) -> tuple[float, ...]:
+    """The score of all images, and of every other image: `counts` are (N, C, 3), or what the objective takes."""
     parts = [counts, counts[0::2], counts[1::2]] if len(counts) > 1 else [counts]
     return tuple(objective(part) for part in parts)
 

@@ -6,8 +6,9 @@
 
 A coordinate search over small grids: class by class, what scores best stays, if neither half of the images loses by
 it. Biases and thresholds are searched on a sample of the pixels (`counting`), minimum areas on whole masks
-(`components`); where areas do not say the metric, by what they do say (`lib.scoring.by_areas`). What is told is the
-metric itself, of whole masks. The fair score is of a search on each half of the images, measured on the other half.
+(`components`); where areas do not say the metric, by what they do say (`lib.scoring.by_areas`), but for the minimum
+areas of a metric of instances, which are searched by itself. What is told is the metric itself, of whole masks. The
+fair score is of a search on each half of the images, measured on the other half.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from lib.competitions import Competition
 from lib.errors import UsageError
-from lib.inference.components import search_areas
-from lib.inference.counting import Item, counted, measured, pixels, sample, taken
+from lib.inference.components import search_areas, search_graded
+from lib.inference.counting import Item, counted, graded, measured, pixels, sample, taken
 from lib.inference.decision import Decision
 from lib.inference.objective import Objective, better, scores
-from lib.scoring import Tally, by_areas, value_of
+from lib.scoring import Count, Tally, by_areas, value_of
 
 BIASES = (0.63, 0.8, 1.25, 1.6)
 """Factors tried on a class's bias, around what it is."""
@@ -64,18 +66,13 @@ def tune(
 ) -> Found:
     """Search a decision for a competition's metric.
 
-    Raises `UsageError` without items, and for a metric of instances, which counted pixels are too far from.
+    Raises `UsageError` without items.
     """
     told = by_areas(competition)
 
     def objective(counts: np.ndarray) -> float:
         return value_of(Tally.of_areas(counts, told), told)
 
-    if any(rule.needs_instances for rule in competition.metric.rules):
-        raise UsageError(
-            f"the metric of {competition.name} ({competition.metric.label}) is no measure of counted pixels",
-            "write thresholds.json by hand, and give it with --thresholds",
-        )
     if not items:
         raise UsageError("nothing was held out, so there is nothing to search on", "train with data.validation above 0")
     plain = Decision.plain(len(competition.classes), competition.multilabel)
@@ -141,8 +138,21 @@ def _searched(
 ) -> Decision:
     """Biases or thresholds on the sample, then minimum areas on the masks that they make."""
     decision = search(samples, objective, plain)
+    if any(rule.needs_instances for rule in competition.metric.rules):
+        parts = [graded(item, competition, decision) for item in items]
+        named = [
+            {index: [(item.id, one) for one in part[index]] for index in part}
+            for item, part in zip(items, parts, strict=True)
+        ]
+        return replace(decision, min_area=search_graded(named, len(competition.classes), partial(_told, competition)))
     counts, changes = zip(*(measured(item, competition, decision) for item in items), strict=True)
     return replace(decision, min_area=search_areas(np.stack(counts), np.stack(changes), objective))
+
+
+def _told(competition: Competition, counts: Sequence[tuple[str, Count]]) -> float:
+    """The metric of images and their counts."""
+    images, found = zip(*counts, strict=True)
+    return value_of(Tally.of(found, competition, images), competition)
 
 
 def _trials(decision: Decision, index: int) -> list[Decision]:
