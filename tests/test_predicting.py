@@ -83,7 +83,7 @@ def test_a_wrong_word_is_told_before_any_work(trained, words, reason):
 
 def test_thresholds_are_searched_written_and_used(trained, tmp_path, competition):
     found, following = typed("tune", *FAST)
-    assert following == "next: python submit.py"
+    assert following == "next: python submit.py --tta none", "as it was searched"
     own = files.read_json(trained / "thresholds.json")
     assert own["scores"] == {key: found[key] for key in ("before", "after", "fair")} | {"images": 10}
     assert own["bias"] == found["decision"]["bias"]

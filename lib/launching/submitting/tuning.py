@@ -40,7 +40,8 @@ def tune(
     verdict = "predictions use them" if found.helps else "they do not help images they were not searched on: not used"
     lines.append(f"{shown(path)}: {verdict}")
     say(document, as_json, lines)
-    next_step("python submit.py" + "".join(f" --run {each}" for each in run or ()))
+    seen = [f" --tta {tta}" if tta else "", f" --scales {scales}" if scales else ""]  # as they were searched
+    next_step("python submit.py" + "".join([f" --run {each}" for each in run or ()] + seen))
 
 
 @app.command()
