@@ -100,7 +100,7 @@ def interrupt(process: subprocess.Popen[str]) -> str:
         return process.communicate(timeout=20)[1]
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-        return process.communicate(timeout=60)[1]
+        return process.communicate(timeout=240)[1]
 
 
 def only(mapping):

@@ -80,7 +80,7 @@ def test_a_next_session_waits_for_a_slot_only_when_told(server, on_kaggle, unfin
     said = next(line for line in launcher.stderr if line.startswith("waiting: "))
     assert "at-dawn, at-noon" in said
     server.kernels["at-dawn"].latest.cancel()
-    _, more = launcher.communicate(timeout=60)
+    _, more = launcher.communicate(timeout=240)
     assert launcher.returncode == 0, more
     assert server.count("SaveKernel") == 2
 
@@ -90,7 +90,7 @@ def test_a_chain_ends_with_what_is_trained_when_the_week_runs_out(server, on_kag
     launcher = on_kaggle.start(*PUSH, "--chain", 3)
     wait_for(lambda: server.kernels)
     server.gpu_hours_left = 0
-    _, said = launcher.communicate(timeout=60)
+    _, said = launcher.communicate(timeout=240)
     assert launcher.returncode == 1
     assert "GPU hours are used up" in said
     assert "What is trained so far is home" in said
@@ -154,7 +154,7 @@ def test_a_night_without_a_network_is_sat_out(server, on_kaggle):
         asker.stdin.write("\n")
         asker.stdin.flush()
         assert "Kaggle cannot be reached" in asker.stderr.readline()
-    said, more = asker.communicate(timeout=60)
+    said, more = asker.communicate(timeout=240)
     assert said.strip() == "43200", more
 
 
@@ -176,7 +176,7 @@ def test_every_trial_is_asked_for_and_gets_the_hours_that_are_left(server, on_ka
     driver = on_kaggle.start(*sweep)
     wait_for(lambda: server.kernels)
     server.gpu_hours_left = 3.02
-    _, said = driver.communicate(timeout=60)
+    _, said = driver.communicate(timeout=240)
     assert driver.returncode == 0, said
     limits = [session_line(kernel.latest)["limit"] for kernel in server.kernels.values()]
     assert limits == [21660, 10860, 10860]
@@ -209,7 +209,7 @@ def test_a_network_that_is_gone_for_a_while_ends_no_sweep_and_doubles_no_trial(s
         wait_for(lambda: server.kernels)
         with server.away():
             time.sleep(2)
-        out, said = driver.communicate(timeout=60)
+        out, said = driver.communicate(timeout=240)
     assert driver.returncode == 0, said
     assert out.count(" complete ") == 3
     assert [len(kernel.versions) for kernel in server.kernels.values()] == [1, 1, 1]

@@ -168,7 +168,7 @@ def test_a_supervisor_killed_while_colab_is_asked_leaves_no_machine(colab, on_co
     wait_for(lambda: colab.stands_at("go"))
     state = wait_for(lambda: list(on_colab.runs.glob("*/session/state.json")))[0]
     os.kill(files.read_json(state)["supervisor"], signal.SIGKILL)
-    _, said = launcher.communicate(timeout=60)
+    _, said = launcher.communicate(timeout=240)
     assert launcher.returncode == 1, said
     on_colab("launch.py", "status")
     assert colab.held == []

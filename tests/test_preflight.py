@@ -121,7 +121,7 @@ def test_wait_slot_pushes_once_a_session_has_ended(server, on_kaggle):
     wait_for(lambda: server.count("ListKernels") > 2)
     assert nothing_was_started(server, on_kaggle)
     server.kernels["at-noon"].latest.cancel()
-    _, said = launcher.communicate(timeout=60)
+    _, said = launcher.communicate(timeout=240)
     assert launcher.returncode == 0, said
     assert said.count("waiting: 2 of 2 GPU sessions running: at-dawn, at-noon") == 1
     assert server.count("SaveKernel") == 1
@@ -155,7 +155,7 @@ def test_a_push_without_a_slot_is_repeated_until_there_is_one(server, on_kaggle)
     launcher = on_kaggle.start(*PUSH, "--wait-slot")
     wait_for(lambda: server.count("SaveKernel") > 1)
     server.kernels["at-dawn"].latest.cancel()
-    out, said = launcher.communicate(timeout=60)
+    out, said = launcher.communicate(timeout=240)
     assert launcher.returncode == 0, said
     assert out.strip() in server.kernels
     assert [path.name for path in on_kaggle.runs.glob("2*")] == [out.strip()]

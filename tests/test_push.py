@@ -241,7 +241,7 @@ def test_a_launcher_killed_anywhere_leaves_one_session_that_another_process_pick
     server.env["QUICK_KERNEL_SECONDS"] = "0.1"
     server.faults.add(route, killed_at(moment))
     server.launcher = on_kaggle.start(*ON_T4, *WITHOUT_GPU)
-    server.launcher.communicate(timeout=60)
+    server.launcher.communicate(timeout=240)
     assert server.faults.pending == []
     assert len(server.kernels) == sessions
     if sessions:
