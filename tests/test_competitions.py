@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lib.competitions import available, find_pairs, load, patterns, presets
 from lib.errors import DataError, UsageError
 from lib.launching.preparing.plan import Request, make_plan
-from lib.recipe import resolve
+from lib.recipe import Recipe, resolve
+from lib.training import state
 
 SAMPLE = Path(__file__).parents[1] / "lib" / "competitions" / "sample.toml"
 
@@ -204,3 +205,10 @@ def test_what_fills_a_pattern_is_found_in_it(tmp_path_factory, first, second):
 def test_a_hole_named_twice_must_hold_the_same(tmp_path):
     tree(tmp_path, "1/1.png", "2/3.png")
     assert [path.name for path, _ in patterns.find(tmp_path, "{id}/{id}.png")] == ["1.png"]
+
+
+@pytest.mark.parametrize("name", [*available(), *presets()])
+def test_a_training_state_fits_the_competition_that_left_it(name):
+    """Whatever its rule: of several parts, of volumes, of instances."""
+    own = state.identity(load(name), Recipe(), [], [], 1)
+    state.must_fit(own, state.identity(load(name), Recipe(), [], [], 1), Path("last.ckpt"))

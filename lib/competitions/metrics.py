@@ -165,9 +165,10 @@ class Metric(Rule):
         return self
 
     def must_use_its_keys(self) -> None:
-        """Raise `ValueError` for a key that was given and that its measure, or its pool, has no use for."""
+        """Raise `ValueError` for a key that is not at its default and that its measure, or its pool, has no use for."""
         for rule in (*(self.parts or (self,)), *self.also):
-            idle = {key for key, measures in MEANINGS.items() if rule.measure not in measures} & rule.model_fields_set
+            changed = {key for key in MEANINGS if getattr(rule, key) != type(rule).model_fields[key].default}
+            idle = {key for key in changed if rule.measure not in MEANINGS[key]}
             if rule.mean == "harmonic" and (rule.pool != "set" or rule.measure == "hausdorff"):
                 idle |= {"mean"}
             if idle:

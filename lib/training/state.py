@@ -52,7 +52,7 @@ def identity(
 ) -> dict[str, Any]:
     """What must be the same for training to go on: competition, recipe, images, steps an epoch."""
     return {
-        "competition": competition.model_dump_json(),
+        "competition": competition.model_dump_json(exclude_defaults=True),
         "recipe": recipe.model_dump_json(),
         "training": [pair.id for pair in training],
         "validation": [pair.id for pair in held_out],
