@@ -103,7 +103,7 @@ def test_a_place_that_cannot_be_written(program, tmp_path):
         (("check", "README.md", "-c", "dubai"), 1, "README.md is not a readable zip file"),
         (("score", "file.csv", "--truth", "nowhere", "-c", "sample"), 2, "the truth folder nowhere does not exist"),
         (("encode", "nowhere", "-c", "sample", "--out", "x.csv"), 2, "nowhere is no folder"),
-        (("decode", "LICENSE", "-c", "sample", "--out", "x"), 1, "has 3 fields, not 2"),
+        (("decode", "LICENSE", "-c", "sample", "--out", "x"), 1, "LICENSE: 1 columns, not 2"),
     ],
 )
 def test_wrong_words_of_submit(program, words, code, said):
