@@ -14,6 +14,8 @@ python submit.py pseudo --out DIR         confident predictions as a training se
 
 from __future__ import annotations
 
+import os
+
 from typer import Context, Exit
 
 from lib.errors import Failed, UsageError
@@ -21,6 +23,8 @@ from lib.launching import options
 from lib.launching.submitting import filing, predicting, rehearsing, sending, tuning
 from lib.launching.submitting.choosing import chosen
 from lib.launching.terminal import main, next_step, program, refuse_misplaced, say
+
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch on a CPU: large arrays in huge pages, where Linux has them
 
 app = program(__doc__)
 for part in (predicting, tuning, filing, rehearsing, sending):
