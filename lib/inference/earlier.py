@@ -1,7 +1,7 @@
 """The masks that an earlier session of the same prediction has made: the next one takes them.
 
-    begin(folders.working, sources)                      # summary.json says what the masks are to be made of
-    made = take(folders, output, sources)                # ids whose masks lie in the output's folder now
+    begin(folders.working, bundle, sources)              # summary.json says what the masks are to be made of
+    made = take(folders, bundle, output, sources)        # ids whose masks lie in the output's folder now
 
 Masks are taken where the very same bundle made them (code, weights, options, competition) of images with as many bytes.
 """

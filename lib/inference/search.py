@@ -84,8 +84,8 @@ def tune(
         return _searched(*own, competition, plain, objective)
 
     def told_of(choice: Sequence[Decision]) -> float:
-        counts = [taken(item, competition, each) for item, each in zip(items, choice, strict=True)]
-        return value_of(Tally.of(counts, competition, [item.id for item in items]), competition)
+        named = [(item.id, taken(item, competition, each)) for item, each in zip(items, choice, strict=True)]
+        return _told(competition, named)
 
     fair = None
     if len(items) > 1:
