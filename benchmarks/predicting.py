@@ -47,13 +47,13 @@ def predict(inputs: Inputs) -> Call:
 
 
 def forward(inputs: Inputs) -> Call:
-    """The model on the very same windows, and nothing else."""
+    """The model as it was trained on the very same windows, and nothing else."""
     import torch
 
     from lib.inference.windows import starts
     from lib.rasters import read_image
 
-    predictor = _predictor()
+    model, _ = _model()
     images = [read_image(path) for path in photos(inputs)]
 
     @torch.inference_mode()
@@ -63,7 +63,7 @@ def forward(inputs: Inputs) -> Call:
             pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
             for top in starts(image.shape[0], WINDOW, OVERLAP):
                 for left in starts(image.shape[1], WINDOW, OVERLAP):
-                    predictor.members[0].model(pixels[..., top : top + WINDOW, left : left + WINDOW])
+                    model(pixels[..., top : top + WINDOW, left : left + WINDOW])
                     count += 1
         return count
 
@@ -147,16 +147,22 @@ def photos(inputs: Inputs) -> list[Path]:
 
 
 def _predictor() -> Any:
+    from lib.inference.predictor import Member, Predictor
+
+    return Predictor([Member.on("cpu", *_model())])
+
+
+def _model() -> tuple[Any, Any]:
+    """A model as it comes from a checkpoint, and its recipe."""
     import torch
 
-    from lib.inference.predictor import Member, Predictor
     from lib.models import build
     from lib.recipe import resolve
 
     torch.manual_seed(0)
     keys = {"model.encoder": ENCODER, "model.weights": "none", "infer.window": WINDOW, "infer.overlap": OVERLAP}
     recipe, _ = resolve([("benchmark", keys | {"infer.tta": "none"})])
-    return Predictor([Member(build(recipe.model, CLASSES).eval(), recipe)])
+    return build(recipe.model, CLASSES).eval(), recipe
 
 
 def _competition() -> Any:

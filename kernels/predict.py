@@ -132,7 +132,7 @@ def layout_of(job: Job, is_rerun: bool) -> Layout:
 def predictor_on(card: str, loaded: Ensemble) -> Predictor:
     """The ensemble with its models on a card of its own."""
     pairs = zip(loaded.checkpoints, loaded.weights, strict=True)
-    members = [Member(copy.deepcopy(each.model).to(card).eval(), each.recipe, weight) for each, weight in pairs]
+    members = [Member.on(card, copy.deepcopy(each.model), each.recipe, weight) for each, weight in pairs]
     return Predictor(members, multilabel=loaded.competition.multilabel)
 
 

@@ -48,7 +48,7 @@ class Ensemble:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.backends.cudnn.benchmark = True  # windows have one shape
         pairs = zip(self.checkpoints, self.weights, strict=True)
-        members = [Member(each.model.to(device).eval(), each.recipe, weight) for each, weight in pairs]
+        members = [Member.on(device, each.model, each.recipe, weight) for each, weight in pairs]
         return Predictor(members, tta, scales, self.competition.multilabel)
 
 

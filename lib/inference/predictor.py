@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from lib.errors import Failed
 from lib.inference.answers import Mean
 from lib.inference.tta import ORIENTATIONS, View, views
 from lib.inference.windows import Blend, reflected
+from lib.models.folding import folded
 from lib.models.segmenter import STRIDE
 from lib.recipe import Recipe
 
@@ -35,6 +37,11 @@ class Member:
     model: torch.nn.Module
     recipe: Recipe
     weight: float = 1.0
+
+    @classmethod
+    def on(cls, device: str, model: torch.nn.Module, recipe: Recipe, weight: float = 1.0) -> Member:
+        """A model in evaluation mode, on the device and as fast there as it gets; it is changed for that."""
+        return cls(folded(model).to(device), recipe, weight)
 
 
 class Predictor:
@@ -109,17 +116,16 @@ class Predictor:
 
     def _seen(self, member: Member, tiles: torch.Tensor, looks: Sequence[View]) -> Iterator[tuple[View, torch.Tensor]]:
         """Every view with its logits; views of one shape share forward passes."""
-        shapes: dict[tuple[int, ...], list[tuple[View, torch.Tensor]]] = {}
-        for view in looks:
-            images = view.apply(tiles)
-            shapes.setdefault(tuple(images.shape), []).append((view, images))
         together = max(1, self.batch // len(tiles))
-        for group in shapes.values():
-            for begin in range(0, len(group), together):
-                part = group[begin : begin + together]
-                images = torch.cat([images for _, images in part]) if len(part) > 1 else part[0][1]
-                logits = self._forward(member.model, images)
-                yield from zip((view for view, _ in part), logits.split(len(tiles)), strict=True)
+
+        def shape(view: View) -> tuple[int, int]:
+            return view.size(tiles.shape[-2:])
+
+        for _, alike in groupby(sorted(looks, key=shape), shape):
+            while part := tuple(islice(alike, together)):
+                images = [view.apply(tiles) for view in part]
+                logits = self._forward(member.model, torch.cat(images) if len(images) > 1 else images[0])
+                yield from zip(part, logits.split(len(tiles)), strict=True)
                 del logits  # before the next pass
 
     def _name(self) -> str:
