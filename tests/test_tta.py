@@ -23,6 +23,7 @@ def test_constant_maps_come_back_constant_at_their_own_size(height, width, scale
     for view in views(tta, (scale,)):
         seen = view.apply(images)
         high, wide = max(1, round(height * scale)), max(1, round(width * scale))
+        assert view.size((height, width)) == seen.shape[-2:]
         assert sorted(seen.shape[-2:]) == sorted((high, wide))
         assert torch.allclose(seen.float(), torch.tensor(77.0), atol=1e-3)
         back = view.undo(torch.full((2, 4, *seen.shape[-2:]), 0.3), (height, width))

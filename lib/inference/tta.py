@@ -65,6 +65,11 @@ class View:
         height, width = images.shape[-2:]
         return self.turn.apply(resized(images, scaled((height, width), self.scale)))
 
+    def size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The height and width that `apply` gives to images of height and width `size`."""
+        height, width = scaled(size, self.scale)
+        return (width, height) if self.turn.quarters % 2 else (height, width)
+
     def undo(self, maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Maps (N, C, h, w) of a view back at `size`, the height and width that the images had."""
         return resized(self.turn.undo(maps), size)
