@@ -30,6 +30,8 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # by default an 
 hypothesis.settings.load_profile("untimed")
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads that wait in a spin starve everything beside them
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a worker for every core
 
 TINY = ("--set", "train.epochs=1", "--set", "train.steps=2", "--set", "data.crop=64")
 """Settings that train for a moment: enough to write every output."""
@@ -152,10 +154,10 @@ def once(factory, name: str, make) -> Path:
 
 @pytest.fixture(scope="session")
 def main_job(tmp_path_factory, cache) -> tuple[Program, dict, str]:
-    """`python launch.py`, for real and in full: the program, the run's JSON document, what it said on stderr."""
+    """`python launch.py`, for real and in less than half its epochs: the program, its JSON document and its stderr."""
 
     def make(folder: Path) -> None:
-        done = program_in(folder, cache)("launch.py", "--json")
+        done = program_in(folder, cache)("launch.py", "--set", "train.epochs=5", "--json")
         files.write_json(folder / "said.json", [done.stdout, done.stderr])
 
     folder = once(tmp_path_factory, "main", make)

@@ -9,6 +9,7 @@ import pytest
 from lib import files
 from lib.rasters import encode_png
 from tests.conftest import TINY
+from tests.ready import field, ready_run
 
 
 @pytest.mark.parametrize(
@@ -80,11 +81,12 @@ def test_a_reader_that_leaves_is_no_error(program):
         assert "Error" not in process.stderr.read()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": "x"}'])
-def test_a_damaged_run_spoils_no_other(program, content):
-    files.write(program.runs / "20260101-000000-sample-aaaa" / "run.json", content)
-    assert "damaged" in program("launch.py", "runs").stdout
-    assert "run.json" in program("launch.py", "status", code=1).stderr
+def test_a_damaged_run_spoils_no_other(program):
+    for letter, content in zip("abcd", ("", "{", "[]", '{"id": "x"}'), strict=True):
+        files.write(program.runs / f"20260101-000000-sample-{4 * letter}" / "run.json", content)
+    assert program("launch.py", "runs").stdout.count("damaged") == 4
+    for letter in "abcd":
+        assert f"{4 * letter}/run.json" in program("launch.py", "status", 4 * letter, code=1).stderr
     assert "there is no finished run yet" in program("submit.py", code=2).stderr
 
 
@@ -179,27 +181,22 @@ def test_bad_pixels_stop_the_run_at_once_and_all_of_them_are_named(program, fold
     assert "epoch" not in done.stderr.split("data:")[1]
 
 
-def test_a_checkpoint_of_another_competition(submission, folder):
-    program, made = submission
+def test_a_checkpoint_of_other_classes(program, folder, tmp_path):
+    ready_run(program.runs, field(tmp_path / "data"))
     root, own = folder
     done = program("submit.py", "-c", own, "--data", root, code=2)
-    assert "was trained for 'sample'" in done.stderr
-    assert "not for 'field'" in done.stderr
-    assert made["run"] in str(sorted(program.runs.iterdir()))
+    assert "was trained for 'field' (soil, crop)" in done.stderr
+    assert "not for 'field' (urban, " in done.stderr
 
 
-def test_a_run_is_named_by_a_part_and_an_unclear_part_is_refused(submission):
-    program, made = submission
-    assert program.json("launch.py", "status", made["run"][-4:])["id"] == made["run"]
-    twin = program.runs / (made["run"][:-1] + "z")
-    shutil.copytree(program.runs / made["run"], twin, ignore=shutil.ignore_patterns("session", "outputs"))
-    try:
-        done = program("launch.py", "status", made["run"][:-1], code=2)
-        assert "fits 2 runs" in done.stderr
-        assert "there is no run 'zzz'" in program("launch.py", "status", "zzz", code=2).stderr
-        assert "has brought no checkpoint home" in program("submit.py", "--run", twin.name, code=2).stderr
-    finally:
-        shutil.rmtree(twin)
+def test_a_run_is_named_by_a_part_and_an_unclear_part_is_refused(program, tmp_path):
+    run = ready_run(program.runs, field(tmp_path / "data"))
+    assert f"{run.id}/session/state.json is missing" in program("launch.py", "status", "abcd", code=1).stderr
+    twin = program.runs / (run.id[:-1] + "z")
+    shutil.copytree(run.folder, twin, ignore=shutil.ignore_patterns("session", "outputs"))
+    assert "fits 2 runs" in program("launch.py", "status", run.id[:-1], code=2).stderr
+    assert "there is no run 'zzz'" in program("launch.py", "status", "zzz", code=2).stderr
+    assert "has brought no checkpoint home" in program("submit.py", "--run", twin.name, code=2).stderr
 
 
 def test_a_damaged_run_file(program):

@@ -86,10 +86,9 @@ def _pairs(calls: list[_Call]) -> list[tuple[_Call, _Call]]:
     made = {id(call.output): call for call in calls if _is_convolution(call.layer) and uses[id(call.layer)] == 1}
     found = []
     for call in calls:
-        maker = made.get(id(call.input))
-        if maker and _is_norm(call.layer) and uses[id(call.layer)] == uses[id(call.input)] == 1:
-            if maker.versions[1] == call.versions[0]:
-                found.append((maker, call))
+        maker, alone = made.get(id(call.input)), uses[id(call.layer)] == uses[id(call.input)] == 1
+        if maker and alone and _is_norm(call.layer) and maker.versions[1] == call.versions[0]:
+            found.append((maker, call))
     return found
 
 
