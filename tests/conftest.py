@@ -42,6 +42,16 @@ WITHOUT_GPU = ("--set", "train.device=cpu")
 """…that may run on a machine that has none."""
 
 
+FIRST = ("main_job", "chain_here", "ranks", "sweep", "launch_on_kaggle", "launch_on_colab", "session_end", "resume")
+"""Files of the longest tests: one that is begun last keeps a worker busy alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; workers take files in this order."""
+    order = {f"test_{name}": place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 @dataclass(frozen=True)
 class Program:
     """Runs `launch.py` and `submit.py` in processes of their own, with folders of their own."""

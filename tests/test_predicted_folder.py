@@ -1,7 +1,6 @@
 """A set of images: what failed is told and costs nothing else, what is made is kept, and only where it is the same."""
 
 import json
-import os
 import signal
 
 import cv2
@@ -123,7 +122,7 @@ def test_ctrl_c_leaves_what_is_done_and_the_next_call_makes_the_rest(pairs, tmp_
     class Interrupted(Counting):
         def forward(self, images):
             if self.seen == 2:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
             return super().forward(images)
 
     out = tmp_path / "out"

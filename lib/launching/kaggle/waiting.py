@@ -52,10 +52,12 @@ def wait(
 
 
 def refresh(entries: Iterable[tuple[Run, dict[str, Any]]]) -> None:
-    """Ask once for every submission that has no outcome yet; without an account or an answer, say so and go on."""
-    open_ = [
-        (run, entry) for run, entry in entries if entry.get("ref") and entry["status"] not in ("COMPLETE", "ERROR")
-    ]
+    """Ask once for every submission that has no outcome yet; without an account or an answer, say so and go on.
+
+    One whose answer was lost is looked for among those that Kaggle lists.
+    """
+    over = ("COMPLETE", "ERROR", ledger.UPLOADING)
+    open_ = [(run, entry) for run, entry in entries if entry.get("sent") and entry["status"] not in over]
     if not open_:
         return
     if credentials.source() is None:
@@ -63,6 +65,11 @@ def refresh(entries: Iterable[tuple[Run, dict[str, Any]]]) -> None:
     try:
         api = connect()
         for run, entry in open_:
+            if "ref" not in entry:
+                found = creating.listed(api, entry["sent_to"], ledger.mark(entry))
+                if found is None:
+                    continue
+                entry = ledger.note(run, entry, found)
             current = creating.ask(api, entry["ref"])
             if current.status == "COMPLETE":
                 _scored(api, run, entry, current)

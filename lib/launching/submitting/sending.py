@@ -92,12 +92,12 @@ def send(
         admit(connect())
         say({"file": str(path), "sha256": content, "sent_to": slug, "sent": None}, as_json, [f"{path}: may be sent"])
         return next_step("the same command without --dry-run")
-    owner, entry = leaderboard.send(found, path, content, slug, message, admit)
-    talk(f"submission {entry['ref']} is in; waiting for its score")
     try:
+        owner, entry = leaderboard.send(found, path, content, slug, message, admit)
+        talk(f"submission {entry['ref']} is in; waiting for its score")
         entry = waiting.wait(owner, entry)
     except KeyboardInterrupt:
-        next_step(f"python submit.py send {typed(path)} -c {word}   (waits on, sends nothing twice)")
+        next_step(f"python submit.py send {typed(path)} -c {word}   (goes on where it is, sends nothing twice)")
         raise
     say(entry, as_json, [ledger_words.sent_line(owner, entry)])
     next_step(STATUS)
