@@ -32,7 +32,7 @@ def case_of(name: str, peer: str) -> Case:
     return next(case for case in cases.EVERY if (case.name, case.peer_name) == (name, peer))
 
 
-@pytest.mark.parametrize("words", [["rle", "restore"], ["launch.py --help"]], ids="-".join)
+@pytest.mark.parametrize("words", [["rle", "restore"], ["confusion"], ["launch.py"]], ids="-".join)
 def test_every_row_agrees_and_has_all_columns(words):
     done = CliRunner().invoke(program.app, [*words, "--json", "--repeat", "1", "--scale", "0.05"])
     assert done.exit_code == 0, done.stderr

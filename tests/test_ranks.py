@@ -98,11 +98,12 @@ def test_two_ranks_train(two):
     assert len(summary["images"]) == len(summary["validation"]) == 3, "every image once"
 
 
-def test_one_rank_gives_the_table_of_two(two):
-    """Weights saved by rank 0 of two, validated again by one rank: the table is the same, pixel for pixel."""
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_the_same_weights_give_the_same_table(two, ranks):
+    """Weights saved by rank 0, validated again by one and by two ranks: the table is the same, pixel for pixel."""
     program, run = two
     weights = program.runs / run["id"] / "outputs" / "checkpoints" / "best.safetensors"
-    settings = ("--set", f"model.weights={weights}", "--set", "train.epochs=0")
+    settings = ("--set", f"model.weights={weights}", "--set", "train.epochs=0", "--set", f"train.ranks={ranks}")
     again = program.json("launch.py", *TINY, *UNEVEN, *settings)
     assert table_of(program, again) == table_of(program, run)
     assert again["metrics"]["value"] == run["metrics"]["value"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import cv2
 import numpy as np
@@ -62,32 +63,26 @@ class Mean:
             self._add_strips(_pixels(logits), maps, 1, True)
             return maps
         maps = logits.contiguous()
-        self._answer(maps, 1, maps)
-        return maps
+        if self.multilabel:
+            return torch.sigmoid(maps, out=maps)
+        return torch.softmax(maps, 1, out=maps)
 
     def _add_strips(self, pixels: np.ndarray, maps: torch.Tensor, share: float, is_first: bool) -> None:
         """Logits (N, h, w, C), in any order of the memory, to maps (N, C, h, w)."""
         _, height, width, classes = pixels.shape
-        rows = max(1, STRIP // width)
-        for image, into in zip(pixels, maps.numpy(), strict=True):
-            planes = into.reshape(classes, -1)
+        planes, rows = maps.numpy().reshape(len(pixels), classes, -1), max(1, STRIP // width)
 
-            def add(top: int, image: np.ndarray = image, planes: np.ndarray = planes) -> None:
-                strip = np.ascontiguousarray(image[top : top + rows]).reshape(-1, classes)
-                found = planes[:, top * width : top * width + len(strip)]
-                answers, factor = _exponentials(cv2.transpose(strip), self.multilabel, share)
-                if is_first:
-                    np.multiply(answers, factor, out=found)
-                else:
-                    found += np.multiply(answers, factor, out=answers)
+        def add(place: tuple[int, int]) -> None:
+            image, top = place
+            strip = np.ascontiguousarray(pixels[image, top : top + rows]).reshape(-1, classes)
+            found = planes[image, :, top * width : top * width + len(strip)]
+            answers, factor = _exponentials(cv2.transpose(strip), self.multilabel, share)
+            if is_first:
+                np.multiply(answers, factor, out=found)
+            else:
+                found += np.multiply(answers, factor, out=answers)
 
-            list(STRIPS.map(add, range(0, height, rows)))
-
-    def _answer(self, logits: torch.Tensor, axis: int, out: torch.Tensor) -> None:
-        if self.multilabel:
-            torch.sigmoid(logits, out=out)
-        else:
-            torch.softmax(logits, axis, out=out)
+        list(STRIPS.map(add, product(range(len(pixels)), range(0, height, rows))))
 
 
 def _exponentials(logits: np.ndarray, multilabel: bool, share: float) -> tuple[np.ndarray, np.ndarray]:

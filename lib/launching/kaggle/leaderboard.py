@@ -81,14 +81,14 @@ def settle(api: Any, run: Run, entry: dict[str, Any]) -> dict[str, Any] | None:
         return entry
     lost = f"{entry['file']} was sent to {entry['sent_to']} at {entry['sent']}, the answer was lost"
     try:
-        found = creating.listed(api, entry["sent_to"], ledger.mark(entry))
+        found = look_for(api, run, entry)
     except SwathError as error:
         raise Failed(
             f"{lost}, and whether it was made is not known: {error.reason}",
             f"send again later (it is looked for first), or look: {creating.page(entry['sent_to'])}",
         ) from None
     if found is not None:
-        return ledger.note(run, entry, found)
+        return found
     if ledger.age(entry) < SETTLED_SECONDS:
         raise Failed(
             f"{lost}, and it is not listed yet: it may still arrive",
@@ -97,6 +97,15 @@ def settle(api: Any, run: Run, entry: dict[str, Any]) -> dict[str, Any] | None:
         )
     ledger.cancelled(run, entry)
     return None
+
+
+def look_for(api: Any, run: Run, entry: dict[str, Any]) -> dict[str, Any] | None:
+    """Look among the listed submissions for one whose answer was lost, and write it down; its entry, None when absent.
+
+    Raises `SwathError` when the list cannot be read.
+    """
+    found = creating.listed(api, entry["sent_to"], ledger.mark(entry))
+    return None if found is None else ledger.note(run, entry, found)
 
 
 def _submit(api: Any, run: Run, entry: dict[str, Any], description: str) -> Submitted:

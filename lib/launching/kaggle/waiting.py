@@ -14,6 +14,7 @@ from lib.errors import Failed, Refused, SwathError
 from lib.launching import ledger
 from lib.launching.kaggle import creating, credentials
 from lib.launching.kaggle.client import connect
+from lib.launching.kaggle.leaderboard import look_for
 from lib.launching.kaggle.rank import rank_of
 from lib.launching.ledger import Submitted
 from lib.launching.polling import PATIENCE, POLL_SECONDS
@@ -65,11 +66,8 @@ def refresh(entries: Iterable[tuple[Run, dict[str, Any]]]) -> None:
     try:
         api = connect()
         for run, entry in open_:
-            if "ref" not in entry:
-                found = creating.listed(api, entry["sent_to"], ledger.mark(entry))
-                if found is None:
-                    continue
-                entry = ledger.note(run, entry, found)
+            if "ref" not in entry and (entry := look_for(api, run, entry)) is None:
+                continue
             current = creating.ask(api, entry["ref"])
             if current.status == "COMPLETE":
                 _scored(api, run, entry, current)
