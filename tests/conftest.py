@@ -164,10 +164,10 @@ def once(factory, name: str, make) -> Path:
 
 @pytest.fixture(scope="session")
 def main_job(tmp_path_factory, cache) -> tuple[Program, dict, str]:
-    """`python launch.py`, for real and in less than half its epochs: the program, its JSON document and its stderr."""
+    """`python launch.py`, for real and in full: the program, the run's JSON document, what it said on stderr."""
 
     def make(folder: Path) -> None:
-        done = program_in(folder, cache)("launch.py", "--set", "train.epochs=5", "--json")
+        done = program_in(folder, cache)("launch.py", "--json")
         files.write_json(folder / "said.json", [done.stdout, done.stderr])
 
     folder = once(tmp_path_factory, "main", make)

@@ -181,6 +181,15 @@ def test_bad_pixels_stop_the_run_at_once_and_all_of_them_are_named(program, fold
     assert "epoch" not in done.stderr.split("data:")[1]
 
 
+def test_a_checkpoint_of_another_competition(program, folder, tmp_path):
+    root, own = folder
+    run = ready_run(program.runs, root, toml=own.read_text().replace('name = "field"', 'name = "meadow"'))
+    done = program("submit.py", "-c", own, "--data", root, code=2)
+    assert "was trained for 'meadow'" in done.stderr
+    assert "not for 'field'" in done.stderr
+    assert run.id in str(sorted(program.runs.iterdir()))
+
+
 def test_a_checkpoint_of_other_classes(program, folder, tmp_path):
     ready_run(program.runs, field(tmp_path / "data"))
     root, own = folder

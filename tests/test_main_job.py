@@ -129,6 +129,7 @@ def test_the_run_remembers_its_submission(submission):
     program, made = submission
     run = files.read_json(program.runs / made["run"] / "run.json")
     assert [entry["sha256"] for entry in run["submissions"]] == [files.sha256(made["file"])]
+    assert program.json("launch.py", "status", made["run"][-4:])["id"] == made["run"]
     listed = program.json("launch.py", "runs")
     assert [entry["id"] for entry in listed] == [made["run"]]
     assert json.dumps(listed)
