@@ -16,7 +16,6 @@ and that stand in the visible ones' place. A failure would cost the submission t
 the session's limit leaves no time for, gets an empty mask, and one pixel where the scorer fails on an empty mask.
 """
 
-import copy
 import os
 import shutil
 import sys
@@ -36,10 +35,9 @@ from lib.errors import DataError, Failed, SwathError, UsageError, first, guarded
 from lib.folders import Folders
 from lib.inference import earlier, ensemble
 from lib.inference.decision import Decision
-from lib.inference.ensemble import Ensemble, Weighted
+from lib.inference.ensemble import Weighted
 from lib.inference.in_time import Done, predict_all
 from lib.inference.output import MaskOutput
-from lib.inference.predictor import Member, Predictor
 from lib.models.found import checkpoints
 from lib.rasters import header_size, masks_in
 from lib.rasters.masks import empty_mask
@@ -95,7 +93,7 @@ def main() -> None:
     # Masks: those of an earlier session first. They lie among the outputs until the file is there.
     began, done, folder = time.time(), Done(), folders.working / earlier.MASKS
     cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if device == "cuda" else ["cpu"]
-    outputs = [MaskOutput(predictor_on(card, loaded), competition, folder, decision) for card in cards]
+    outputs = [MaskOutput(loaded.predictor(device=card), competition, folder, decision) for card in cards]
     bundle, sources = os.environ["SWATH_BUNDLE"], earlier.sources_of(job.images)
     try:
         if not is_rerun:
@@ -127,13 +125,6 @@ def layout_of(job: Job, is_rerun: bool) -> Layout:
         return expected(job.competition, sizes)
     layout = expected(job.competition, None, job.sample)
     return replace(layout, sizes={image: sizes.get(image, layout.sizes[image]) for image in layout.sizes})
-
-
-def predictor_on(card: str, loaded: Ensemble) -> Predictor:
-    """The ensemble with its models on a card of its own."""
-    pairs = zip(loaded.checkpoints, loaded.weights, strict=True)
-    members = [Member.on(card, copy.deepcopy(each.model), each.recipe, weight) for each, weight in pairs]
-    return Predictor(members, multilabel=loaded.competition.multilabel)
 
 
 def finish(

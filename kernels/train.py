@@ -23,7 +23,6 @@ warnings.filterwarnings("ignore", module="lightning_fabric|timm|segmentation_mod
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import seed_everything
 from torch.utils.data import DataLoader
 
 from lib import files
@@ -43,6 +42,7 @@ from lib.reporting.overlays import overlay
 from lib.training import devices, ranks, resume, state
 from lib.training.gpus import Gpus
 from lib.training.keeper import Keeper
+from lib.training.lightning import seed_everything
 from lib.training.limit import Limit, SessionEnds
 from lib.training.loop import Training, fabric
 from lib.training.watch import Watch

@@ -129,6 +129,17 @@ def test_ids_that_are_almost_those_of_the_sample(submit, tmp_path, wrong, said):
     assert said in submit("check", "file.csv", "-c", "centralesupelec-harvey", "--sample", "sample.csv", code=1)
 
 
+@pytest.mark.parametrize(
+    ("begins", "said"), [(0, "low: 5_0 is there and 5_24 is not"), (2, "high: 5_25 is there and 5_1 is not")]
+)
+def test_classes_that_are_counted_from_another_first_one(submit, tmp_path, begins, said):
+    for name, first in (("sample", 1), ("file", begins)):
+        lines = [f"{image}_{number}," for image in (5, 7) for number in range(first, first + 24)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["ImageClassId,rle_mask", *lines]) + "\n")
+    found = submit("check", "file.csv", "-c", "centralesupelec-harvey", "--sample", "sample.csv", code=1)
+    assert f"the last numbers of the ids are one too {said}" in found
+
+
 def test_files_of_another_format_and_files_of_nothing(submit, tmp_path):
     table = "id,rle_mask\na,\n"
     for content, said in (

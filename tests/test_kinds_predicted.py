@@ -16,9 +16,12 @@ from typer.testing import CliRunner
 
 import submit
 from lib import files
+from lib.folders import Folders
+from lib.inference import earlier
+from lib.inference.output import MaskOutput
 from lib.inference.predict import predict
 from lib.models import checkpoint
-from lib.rasters import encode_png, read_image
+from lib.rasters import encode_png, masks_in, read_image
 from tests.inferring import picture
 from tests.ready import ready_run
 
@@ -49,6 +52,19 @@ images = "test/{id}.png"
 masks = "truth/{id}.png"
 [submission]
 size = [48, 64]
+"""
+
+VESSELS = """
+name = "small-vessels"
+preset = "hubmap-vasculature"
+[data.train]
+images = "images/{id}.png"
+masks = "masks/{id}.png"
+[data.test]
+images = "test/{id}.png"
+masks = "truth/{id}.png"
+[submission]
+size = [96, 128]
 """
 
 
@@ -151,3 +167,40 @@ def test_instances_are_the_components_of_predicted_labels(tmp_path, monkeypatch)
     numbers, _ = ndimage.label(np.arange(64) % 8 < 4)  # another truth: no component fits
     files.write(half / "t0.png", encode_png(np.tile(numbers, (48, 1)).astype(np.uint16)))
     assert typed("score", run.folder / "submission.csv", "--truth", half)["score"] < 1
+
+
+def test_an_instance_is_as_sure_as_its_pixels_are_on_average(tmp_path, monkeypatch):
+    run, data, own = made(tmp_path, VESSELS, monkeypatch)
+    wanted = {}
+    for image, p in seen(data, "test", False, own):
+        whole = torch.nn.functional.interpolate(torch.from_numpy(p)[None], (96, 128), mode="bilinear")[0].argmax(0)
+        numbers, count = ndimage.label(whole.numpy() == 1, np.ones((3, 3)))
+        sure = torch.nn.functional.interpolate(torch.from_numpy(p.max(0))[None, None], (96, 128), mode="bilinear")
+        wanted[image] = sorted(ndimage.mean(sure[0, 0].numpy(), numbers, np.arange(count) + 1))
+        files.write(data / "truth" / f"{image}.png", encode_png(np.uint8(numbers % 2)))
+    assert sum(map(len, wanted.values())) > 3
+    document = typed("--tta", "none")
+    assert document["problems"] == []
+    assert 0 < document["score"]["score"] < 1
+
+    typed("decode", run.folder / "submission.csv", "--out", tmp_path / "decoded")
+    typed("predict", "--probabilities", "--tta", "none", "--out", tmp_path / "p")
+    typed("blend", tmp_path / "p", "--out", tmp_path / "blended")
+    for folder in (run.folder / "predictions", tmp_path / "decoded", tmp_path / "blended"):
+        for image, sure in wanted.items():
+            found = [each.confidence for each in masks_in(folder, own.competition)(image)]
+            assert sorted(found) == pytest.approx(sure, abs=0.01)
+            assert len(set(found)) > 1
+
+    session = tmp_path / "input/notebooks/me/first"
+    shutil.copytree(run.folder / "predictions", session / "predictions")
+    earlier.begin(session, "abc", dict.fromkeys(wanted, 1))
+    monkeypatch.setenv("SWATH_RESUMES", "me/first")
+    output = MaskOutput(None, own.competition, tmp_path / "next")
+    taken = earlier.take(Folders(tmp_path, tmp_path), "abc", output, dict.fromkeys(wanted, 1))
+    both = [masks_in(folder, own.competition)(taken[0]) for folder in (output.folder, run.folder / "predictions")]
+    assert [each.confidence for each in both[0]] == [each.confidence for each in both[1]] != []
+
+    (run.folder / "predictions/confidences/t0.json").write_text("[1.0]")
+    assert {each.confidence for each in masks_in(run.folder / "predictions", own.competition)("t0")} == {1.0}
+    # those of other masks than the image's are not taken

@@ -119,6 +119,8 @@ def test_only_what_the_very_same_made_is_kept(pairs, tmp_path, change, again):
 
 
 def test_ctrl_c_leaves_what_is_done_and_the_next_call_makes_the_rest(pairs, tmp_path):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores Ctrl-C
+
     class Interrupted(Counting):
         def forward(self, images):
             if self.seen == 2:

@@ -18,6 +18,7 @@ from pathlib import Path
 from kernels.train import train
 from lib.competitions import find_pairs
 from lib.folders import Folders
+assert not {"torchmetrics", "scipy.signal"} & set(sys.modules), "a second of every start, for nothing"
 for root in map(Path, sys.argv[2:]):
     folders = Folders(root, root)
     pairs = find_pairs(folders.competition().data.train, Path(sys.argv[1]))

@@ -193,3 +193,9 @@ class Submission(Strict):
     def by_instance(self) -> bool:
         """Whether the file tells instances of a class apart."""
         return self.rows is not None and self.rows.unit in ("instance", "image")
+
+    @property
+    def has_confidences(self) -> bool:
+        """Whether the file says how sure each instance is."""
+        templates = (*self.csv.row, self.csv.item) if self.csv else ()
+        return self.by_instance and (self.coco is not None or any("{confidence}" in each for each in templates))

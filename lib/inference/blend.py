@@ -105,10 +105,13 @@ def _blend(paths: list[tuple[Path, float]], image: str, output: MaskOutput, deci
         shape, rows = averaged(stored)
         decider = Decider(decision, shape, size)
         place = at_size(stored[0][0].georeference, stored[0][0].shape, size)
-        masks = (decider.feed(band) for band in rows)
         if size[0] * size[1] <= LARGE:
-            output.write(image, without_small(np.concatenate(list(masks)), decision.min_area), place)
+            confidence = output.confidence(shape)
+            shown = confidence.shown(rows) if confidence else rows
+            labels = np.concatenate([decider.feed(band) for band in shown])
+            output.write(image, without_small(labels, decision.min_area), place, confidence)
             return
+        masks = (decider.feed(band) for band in rows)
         part = output.part(image, size, {"blend of": [str(path) for path, _ in paths]})
         part.rows = 0
 

@@ -64,14 +64,14 @@ def take(folders: Folders, bundle: str, output: Output, sources: Mapping[str, in
 
 
 def _copy(image: str, folder: Path, output: Output) -> bool:
-    """Copy an image's mask, where there is a whole one."""
-    for ending in output.endings:
-        path = files.inside(folder, f"{image}{ending}")
+    """Copy an image's mask, where there is a whole one, and what is beside it."""
+    names = [name for name in output.names(image) if files.inside(folder, name).is_file()]
+    for name in (output.beside(image), *names[:1]) if names else ():  # the mask last: it says that all is there
+        path = files.inside(folder, name)
         if path.is_file():
-            with files.replacing(files.inside(output.folder, f"{image}{ending}")) as target, open(path, "rb") as source:
+            with files.replacing(files.inside(output.folder, name)) as target, open(path, "rb") as source:
                 shutil.copyfileobj(source, target, 1 << 20)
-            return True
-    return False
+    return bool(names)
 
 
 def _sources_in(folder: Path, bundle: str) -> Mapping[str, int] | None:

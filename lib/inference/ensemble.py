@@ -6,6 +6,7 @@ predictor = ensemble.predictor(tta="d4")
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,12 +44,15 @@ class Ensemble:
         """The competition that all members were trained for."""
         return self.checkpoints[0].competition
 
-    def predictor(self, tta: str | None = None, scales: Sequence[float] | None = None) -> Predictor:
-        """The members on the GPU, when there is one, ready to predict."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    def predictor(
+        self, tta: str | None = None, scales: Sequence[float] | None = None, device: str | None = None
+    ) -> Predictor:
+        """The members ready to predict: on the GPU when there is one; copies of them on a `device` that is named."""
         torch.backends.cudnn.benchmark = True  # windows have one shape
-        pairs = zip(self.checkpoints, self.weights, strict=True)
-        members = [Member.on(device, each.model, each.recipe, weight) for each, weight in pairs]
+        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        models = [copy.deepcopy(each.model) if device else each.model for each in self.checkpoints]
+        trios = zip(models, self.checkpoints, self.weights, strict=True)
+        members = [Member.on(place, model, each.recipe, weight) for model, each, weight in trios]
         return Predictor(members, tta, scales, self.competition.multilabel)
 
 

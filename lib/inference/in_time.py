@@ -1,7 +1,7 @@
 """Predicts a set inside a session: on every GPU at once, and in time for what has to come after.
 
     done = Done()
-    predict_all(pairs, [MaskOutput(predictor_on(card), competition, folder) for card in cards], limit, done)
+    predict_all(pairs, [MaskOutput(loaded.predictor(device=card), competition, folder) for card in cards], limit, done)
     done.seconds, done.failed, done.left          # what became of each image
     done.made                                     # those with a mask, earlier sessions' too
 

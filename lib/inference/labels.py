@@ -8,9 +8,10 @@ mask = predict_labels(predictor, image, size, decision)                      # t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import torch
 
 from lib.data.datasets import to_working_size
 from lib.inference.areas import without_small
@@ -20,14 +21,23 @@ from lib.inference.predictor import Predictor
 from lib.rasters.geotiff import Block
 from lib.rasters.reader import Pixels, Reader
 
+See = Callable[[int, int, torch.Tensor], None]
+"""Is shown probabilities (C, r, w) at the working size, with the row and the column of their first pixel."""
+
 
 def label_blocks(
-    predictor: Predictor, source: Reader, size: tuple[int, int], decision: Decision, left: int = 0, row: int = 0
+    predictor: Predictor,
+    source: Reader,
+    size: tuple[int, int],
+    decision: Decision,
+    left: int = 0,
+    row: int = 0,
+    see: See | None = None,
 ) -> Iterator[Block]:
     """The mask's blocks (top, left, (n, w)), panel by panel of columns, each from the top; minimum areas not applied.
 
     `source` is at the working size, `size` the mask's. `left`, `row`: go on in the panel that begins at column `left`,
-    whose rows above `row` are done.
+    whose rows above `row` are done. `see` is shown all probabilities on their way.
     """
     height, width = size
     for begin, end in panels(predictor, source.shape, len(decision.bias)):
@@ -38,7 +48,9 @@ def label_blocks(
         whole = columns == [0, width]
         decider = Decider(decision, source.shape, size, None if whole else tuple(columns), first_row)
         top = first_row
-        for _, rows in probability_bands(predictor, source, decider.columns_in, decider.row_in):
+        for first, rows in probability_bands(predictor, source, decider.columns_in, decider.row_in):
+            if see:
+                see(first, decider.columns_in[0], rows)
             labels = decider.feed(rows)
             if len(labels):
                 yield top, columns[0], labels
@@ -50,9 +62,11 @@ def predict_labels(predictor: Predictor, image: np.ndarray, size: tuple[int, int
     return labels_of(predictor, Pixels(to_working_size(image, predictor.scale)), size, decision)
 
 
-def labels_of(predictor: Predictor, source: Reader, size: tuple[int, int], decision: Decision) -> np.ndarray:
+def labels_of(
+    predictor: Predictor, source: Reader, size: tuple[int, int], decision: Decision, see: See | None = None
+) -> np.ndarray:
     """The mask of an image at the working size, with small components taken away."""
     mask = np.empty(size, decision.dtype)
-    for top, left, block in label_blocks(predictor, source, size, decision):
+    for top, left, block in label_blocks(predictor, source, size, decision, see=see):
         mask[top : top + block.shape[0], left : left + block.shape[1]] = block
     return without_small(mask, decision.min_area)

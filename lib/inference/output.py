@@ -19,12 +19,15 @@ from lib.competitions import Competition
 from lib.inference import probabilities
 from lib.inference.areas import blocks_without_small
 from lib.inference.bands import probability_bands
+from lib.inference.confidence import Confidence
 from lib.inference.decision import Decision
 from lib.inference.labels import label_blocks, labels_of
 from lib.inference.predictor import Predictor
 from lib.inference.source import Prepared
 from lib.rasters.coding import values
 from lib.rasters.geotiff import Block, PartFile, write_geotiff
+from lib.rasters.instances import components, neighbours
+from lib.rasters.mask_names import CONFIDENCES
 from lib.rasters.masks import write_labels
 from lib.rasters.reader import Georeference
 
@@ -43,17 +46,23 @@ class Output(ABC):
         """Every option that changes what is written."""
         return {"competition": self.competition.name} | (self.predictor.identity if self.predictor else {})
 
+    def names(self, image: str) -> list[str]:
+        """What an image's file may be called."""
+        return [f"{image}{ending}" for ending in self.endings]
+
+    def beside(self, image: str) -> str:
+        """The name of the file that says how sure each instance is, where the competition's file says that."""
+        return f"{CONFIDENCES}/{image}.json"
+
     def files(self, image: str) -> list[Path]:
         """The files of an image that are there."""
-        paths = [files.inside(self.folder, f"{image}{ending}") for ending in self.endings]
-        return [path for path in paths if path.exists()]
+        return [path for name in self.names(image) if (path := files.inside(self.folder, name)).exists()]
 
     def forget(self, image: str) -> None:
         """Delete what is there of an image, also what was begun."""
-        for path in self.files(image):
-            path.unlink()
-        for ending in ("part", "json"):
-            files.inside(self.folder, f".{image}.tif.{ending}").unlink(missing_ok=True)
+        begun = [f".{image}.tif.{ending}" for ending in ("part", "json")]
+        for name in (*self.names(image), self.beside(image), *begun):
+            files.inside(self.folder, name).unlink(missing_ok=True)
 
     @abstractmethod
     def predict(self, image: str, prepared: Prepared, identity: Any) -> Callable[[], None]:
@@ -63,7 +72,8 @@ class Output(ABC):
 class MaskOutput(Output):
     """Masks: index PNGs in the competition's values, GeoTIFFs for georeferenced images and for large rasters.
 
-    Where classes overlap, a mask is a TIFF of uint32 bit planes.
+    Where classes overlap, a mask is a TIFF of uint32 bit planes. Where the competition's file says how sure each
+    instance is, a JSON list beside the mask does too, but for large rasters.
     """
 
     def __init__(
@@ -77,6 +87,7 @@ class MaskOutput(Output):
         size = self.competition.submission.size
         used = {"size": list(size) if size else None, "values": list(self.competition.values)}
         used |= {} if self.decision.is_plain else {"decision": self.decision.document(self.competition)}
+        used |= {"confidences": True} if self.competition.submission.has_confidences else {}
         return super().identity | used
 
     def predict(self, image: str, prepared: Prepared, identity: Any) -> Callable[[], None]:
@@ -84,14 +95,24 @@ class MaskOutput(Output):
         size = self.competition.submission.size or prepared.shape
         place = at_size(prepared.georeference, prepared.shape, size)
         if prepared.large is None:
-            labels = labels_of(self.predictor, prepared.reader, size, self.decision)
-            return lambda: self.write(image, labels, place)
+            confidence = self.confidence(prepared.reader.shape)
+            labels = labels_of(self.predictor, prepared.reader, size, self.decision, confidence and confidence.see)
+            return lambda: self.write(image, labels, place, confidence)
         part = self.part(image, size, identity | {"image": list(prepared.shape)})
         blocks = label_blocks(self.predictor, prepared.reader, size, self.decision, part.left, part.rows)
         return self.grown(image, part, blocks, place)
 
-    def write(self, image: str, labels: np.ndarray, place: Georeference | None) -> None:
-        """Write a mask that is in memory."""
+    def confidence(self, shape: tuple[int, int]) -> Confidence | None:
+        """What looks at an image's probabilities, of `shape`, for how sure its instances are; None: nobody asks."""
+        return Confidence(shape, self.decision) if self.competition.submission.has_confidences else None
+
+    def write(
+        self, image: str, labels: np.ndarray, place: Georeference | None, confidence: Confidence | None = None
+    ) -> None:
+        """Write a mask that is in memory, and before it how sure its instances are."""
+        if confidence:
+            found = components(labels, self.competition.sent, neighbours(self.competition))
+            files.write_json(files.inside(self.folder, self.beside(image)), confidence.of(found, labels.shape))
         if place is None and not self.decision.multilabel:
             write_labels(files.inside(self.folder, f"{image}.png"), labels, self.competition)
             return

@@ -18,7 +18,7 @@ from lib.competitions import Competition
 from lib.errors import DataError, UsageError
 from lib.rasters.images import header_size
 from lib.rasters.instances import Instance
-from lib.rasters.mask_names import INDEX, SUFFIXES, class_folders, file_of, listed, mask_files
+from lib.rasters.mask_names import CONFIDENCES, SUFFIXES, class_folders, file_of, listed, mask_files
 from lib.rasters.mask_reading import Mask, Reading, Size
 from lib.rasters.masks import read_prediction
 from lib.rasters.reader import Georeference
@@ -31,8 +31,8 @@ class BroughtMasks:
     """The masks of a folder by image id; see the module.
 
     `reading`: how the pictures are read; default: as predictions. `suffixes`: what is a mask. Raises `UsageError` when
-    the folder holds none, `DataError` for pixels that mean nothing. Instances' confidences are known in a folder that
-    the kit decoded a file into, else they are 1.
+    the folder holds none, `DataError` for pixels that mean nothing. Instances' confidences are known where the kit has
+    predicted them or decoded them from a file, else they are 1.
     """
 
     def __init__(
@@ -58,8 +58,6 @@ class BroughtMasks:
                 raise UsageError(f"{folder} holds no masks", "PNGs named CLASS/ID.png")
         else:
             self.files = mask_files(folder, competition, suffixes)
-        kept = files.read_json(folder / INDEX) if (folder / INDEX).is_file() else {}
-        self.confidences: Mapping[str, list[float]] = kept.get("confidences", {})
 
     @property
     def images(self) -> list[str]:
@@ -111,8 +109,9 @@ class BroughtMasks:
         return self._confident(found, image) if self.competition.kind == "instances" else found
 
     def _confident(self, found: list[Instance], image: str) -> list[Instance]:
-        known = self.confidences.get(image)
-        if not known or len(known) != len(found):
+        path = files.inside(self.folder, f"{CONFIDENCES}/{image}.json")
+        known = files.read_json(path) if path.is_file() else []
+        if len(known) != len(found):
             return found
         return [Instance(each.index, each.runs, value) for each, value in zip(found, known, strict=True)]
 

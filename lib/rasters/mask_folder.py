@@ -9,6 +9,7 @@ that overlap others in `CLASS~2/ID.png`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lib.rasters.bits import plane
 from lib.rasters.brought_masks import Mask, masks_in
 from lib.rasters.coding import values
 from lib.rasters.instances import Instance, layers
-from lib.rasters.mask_names import INDEX, LAYER, folder_name, mask_files
+from lib.rasters.mask_names import CONFIDENCES, INDEX, LAYER, folder_name, mask_files
 from lib.rasters.masks import encode_png
 from lib.rasters.reader import Georeference
 from lib.rasters.tiff import encode_tiff
@@ -48,11 +49,8 @@ def write(
     must_be_free(folder, ids, competition)
     before = _written(folder)
     fresh, written = [], set()
-    confidences: dict[str, list[float]] = {}
     try:
         for image, mask in masks:
-            if competition.kind == "instances" and any(each.confidence != 1 for each in mask):
-                confidences[image] = [each.confidence for each in mask]
             for name, content in _pictures(image, mask, competition, (sizes or {}).get(image), place(image)):
                 path = files.inside(folder, name)
                 fresh += [] if path.exists() else [path]
@@ -70,7 +68,6 @@ def write(
     usual = {f"{image}.png" for image in ids}
     names = sorted(path.relative_to(folder.resolve()).as_posix() for path in written)
     more = {"files": names} if set(names) != usual else {}
-    more |= {"confidences": confidences} if confidences else {}
     files.write_json(folder / INDEX, {"images": list(ids), **about, **more})
 
 
@@ -88,6 +85,8 @@ def _pictures(
     else:
         if size is None:
             raise DataError(f"the size of {image} is not known", "give --size HxW")
+        if any(each.confidence != 1 for each in mask):
+            yield f"{CONFIDENCES}/{image}.json", json.dumps([each.confidence for each in mask]).encode()
         numbers = dict(enumerate(mask, start=1))
         if in_folders(competition):
             yield from _by_class(image, numbers, competition, size)

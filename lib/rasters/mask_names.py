@@ -20,6 +20,9 @@ SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 INDEX = "predictions.json"
 """Marks a folder whose masks the kit wrote, and may write again."""
 
+CONFIDENCES = "confidences"
+"""The folder of a JSON list for each image: how sure each of its instances is, in the order that they are read in."""
+
 LAYER = "~"
 """Stands between a class's folder and the number of a further layer, where instances of the class overlap."""
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from lib.competitions import Competition
 from lib.models import Segmenter, has_unused_parameters
@@ -25,6 +24,7 @@ from lib.recipe import Recipe
 from lib.training import state as states
 from lib.training.agreement import Agreement
 from lib.training.keeper import Keeper
+from lib.training.lightning import Fabric
 from lib.training.limit import Interrupted, Limit, SessionEnds
 from lib.training.losses import Loss
 from lib.training.optimizer import adamw, averaged, rate, set_rate

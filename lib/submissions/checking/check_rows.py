@@ -62,7 +62,7 @@ def rows(index: Index, competition: Competition, layout: Layout, found: Findings
     _say(found, len(missing), lost, "missing")
     distinct = len(set(index.unknown)) if count <= len(index.unknown) else count
     _say(found, distinct + len(strange), extra, "that nobody asked for")
-    ending(extra, lost, found) or slip(extra, lost, found)
+    ending(extra, lost, found) or slip(extra, lost, found) or shifted(extra, lost, found)
     if not many:
         values, first_at, counts = np.unique(known, return_index=True, return_counts=True)
         twins = values[counts > 1][np.argsort(first_at[counts > 1])]
@@ -109,14 +109,38 @@ SLIPS: tuple[tuple[str, Callable[[str], str]], ...] = (
 """What happened to ids, and what makes those it happened to alike."""
 
 
-def slip(extra: Sequence[str], missing: Sequence[str], found: Findings) -> None:
-    """Ids that would fit but for one of the `SLIPS`."""
+LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+
+
+def slip(extra: Sequence[str], missing: Sequence[str], found: Findings) -> bool:
+    """Ids that would fit but for one of the `SLIPS`: whether there are some."""
     for word, alike in SLIPS:
         known = {alike(name): name for name in missing}
         for name in extra:
             if alike(name) in known:
                 found.problem(f"the ids {word}: {name!r} instead of {known[alike(name)]!r}", found.refused)
-                return
+                return True
+    return False
+
+
+def shifted(extra: Sequence[str], missing: Sequence[str], found: Findings) -> bool:
+    """Ids whose last number is counted from another first one, `a_0` to `a_3` for `a_1` to `a_4`: whether it is so."""
+    lost: dict[tuple[str, str], list[str]] = {}
+    for name in missing:
+        if parts := LAST_NUMBER.fullmatch(name):
+            lost.setdefault((parts[1], parts[3]), []).append(name)
+    for name in extra:
+        parts = LAST_NUMBER.fullmatch(name)
+        others = lost.get((parts[1], parts[3]), []) if parts else []
+        if len(others) == 1:
+            low = int(parts[2]) < int(LAST_NUMBER.fullmatch(others[0])[2])
+            found.problem(
+                f"the last numbers of the ids are one too {'low' if low else 'high'}: {name} is there and {others[0]} "
+                "is not, so that every row may hold what belongs to its neighbour",
+                found.refused,
+            )
+            return True
+    return False
 
 
 def names(present: Sequence[str], wanted: Sequence[str], found: Findings, all_of_them: bool = True) -> None:
