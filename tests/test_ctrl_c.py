@@ -94,3 +94,31 @@ def test_ctrl_c_on_a_terminal_asks_and_each_answer_does_what_it_says(server, on_
     log = (run / "log.txt").read_text()
     assert log_of(version).startswith(log)
     assert log.splitlines().count("devices: CPU only") == 1
+
+
+IN_A_FINALIZER = """
+import signal, time, weakref
+from lib.launching.terminal import main, program
+app = program(None)
+
+class Thing:
+    pass
+
+@app.command()
+def wait():
+    weakref.finalize(Thing(), signal.raise_signal, signal.SIGINT)  # at once: nothing holds the thing
+    time.sleep(60)
+
+main(app)
+"""
+
+
+def test_ctrl_c_that_python_drops_in_a_finalizer_comes_again():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # of the child: a background shell ignores it
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_FINALIZER], cwd=PROJECT, capture_output=True, text=True, timeout=50
+    )
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "interrupted" in done.stderr

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
+import signal
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,7 @@ def program(about: str | None) -> typer.Typer:
 @guarded
 def main(app: typer.Typer) -> None:
     """Run a program to its exit code; what the option parser refuses reads like every other error."""
+    sys.unraisablehook = _interrupt_again
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -49,6 +54,22 @@ def main(app: typer.Typer) -> None:
             raise
         raise UsageError(error.format_message(), f"python {Path(sys.argv[0]).name} --help") from None
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt_again(dropped: Any) -> None:
+    """Python drops what a finalizer raises, a Ctrl-C that came during one too: that comes again a moment later."""
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+        return
+    with suppress(RuntimeError):  # no threads are begun while the interpreter ends
+        threading.Timer(0.01, _interrupt).start()
+
+
+def _interrupt() -> None:
+    if hasattr(signal, "pthread_kill"):  # wakes the main thread from a wait too
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def refuse_misplaced(context: typer.Context) -> None:
