@@ -138,6 +138,10 @@ def test_classes_that_are_counted_from_another_first_one(submit, tmp_path, begin
         (tmp_path / f"{name}.csv").write_text("\n".join(["ImageClassId,rle_mask", *lines]) + "\n")
     found = submit("check", "file.csv", "-c", "centralesupelec-harvey", "--sample", "sample.csv", code=1)
     assert f"the last numbers of the ids are one too {said}" in found
+    odd = (tmp_path / "sample.csv").read_text().replace("5_3,", "5_30,")
+    (tmp_path / "file.csv").write_text(odd)
+    found = submit("check", "file.csv", "-c", "centralesupelec-harvey", "--sample", "sample.csv", code=1)
+    assert "one too" not in found, "a single wrong number is no shift"
 
 
 def test_files_of_another_format_and_files_of_nothing(submit, tmp_path):

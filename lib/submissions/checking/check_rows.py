@@ -62,7 +62,7 @@ def rows(index: Index, competition: Competition, layout: Layout, found: Findings
     _say(found, len(missing), lost, "missing")
     distinct = len(set(index.unknown)) if count <= len(index.unknown) else count
     _say(found, distinct + len(strange), extra, "that nobody asked for")
-    ending(extra, lost, found) or slip(extra, lost, found) or shifted(extra, lost, found)
+    ending(extra, lost, found) or slip(extra, lost, found) or shifted(extra, missing, layout, found)
     if not many:
         values, first_at, counts = np.unique(known, return_index=True, return_counts=True)
         twins = values[counts > 1][np.argsort(first_at[counts > 1])]
@@ -123,20 +123,25 @@ def slip(extra: Sequence[str], missing: Sequence[str], found: Findings) -> bool:
     return False
 
 
-def shifted(extra: Sequence[str], missing: Sequence[str], found: Findings) -> bool:
-    """Ids whose last number is counted from another first one, `a_0` to `a_3` for `a_1` to `a_4`: whether it is so."""
-    lost: dict[tuple[str, str], list[str]] = {}
-    for name in missing:
-        if parts := LAST_NUMBER.fullmatch(name):
-            lost.setdefault((parts[1], parts[3]), []).append(name)
-    for name in extra:
-        parts = LAST_NUMBER.fullmatch(name)
-        others = lost.get((parts[1], parts[3]), []) if parts else []
-        if len(others) == 1:
-            low = int(parts[2]) < int(LAST_NUMBER.fullmatch(others[0])[2])
+def shifted(extra: Sequence[str], missing: Sequence[int], layout: Layout, found: Findings) -> bool:
+    """Ids of an image that are counted from another first number, `a_0` to `a_3` for `a_1` to `a_4`: whether it is so.
+
+    `missing`: places of rows.
+    """
+    lost = LAST_NUMBER.fullmatch(layout.rows[missing[0]].id) if len(missing) else None
+    if not lost:
+        return False
+    images = image_of(layout.rows.codes)
+    names = [layout.rows[place].id for place in np.flatnonzero(images == images[missing[0]]).tolist()]
+    own = [parts for parts in map(LAST_NUMBER.fullmatch, names) if parts and parts.group(1, 3) == lost.group(1, 3)]
+    first, last = min(int(parts[2]) for parts in own), max(int(parts[2]) for parts in own)
+    shifts = {(first - 1, last): "low", (last + 1, first): "high"}
+    for parts in filter(None, map(LAST_NUMBER.fullmatch, extra)):
+        word = shifts.get((int(parts[2]), int(lost[2])))
+        if word and parts.group(1, 3) == lost.group(1, 3):
             found.problem(
-                f"the last numbers of the ids are one too {'low' if low else 'high'}: {name} is there and {others[0]} "
-                "is not, so that every row may hold what belongs to its neighbour",
+                f"the last numbers of the ids are one too {word}: {parts.string} is there and {lost.string} is not, so "
+                "that every row may hold what belongs to its neighbour",
                 found.refused,
             )
             return True
