@@ -114,11 +114,14 @@ main(app)
 
 
 def test_ctrl_c_that_python_drops_in_a_finalizer_comes_again():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # of the child: a background shell ignores it
     done = subprocess.run(
-        [sys.executable, "-c", IN_A_FINALIZER], cwd=PROJECT, capture_output=True, text=True, timeout=50
+        [sys.executable, "-c", IN_A_FINALIZER],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     assert done.returncode == 130, done.stderr
     assert "Traceback" not in done.stderr
     assert "interrupted" in done.stderr

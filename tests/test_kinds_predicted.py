@@ -41,31 +41,16 @@ masks = "truth/Fish/{id}.png"
 size = [24, 32]
 """
 
-SHIPS = """
-name = "small-ships"
-preset = "airbus-ship"
+FLAT = """
 [data.train]
 images = "images/{id}.png"
 masks = "masks/{id}.png"
 [data.test]
 images = "test/{id}.png"
 masks = "truth/{id}.png"
-[submission]
-size = [48, 64]
 """
-
-VESSELS = """
-name = "small-vessels"
-preset = "hubmap-vasculature"
-[data.train]
-images = "images/{id}.png"
-masks = "masks/{id}.png"
-[data.test]
-images = "test/{id}.png"
-masks = "truth/{id}.png"
-[submission]
-size = [96, 128]
-"""
+SHIPS = f'name = "small-ships"\npreset = "airbus-ship"\n{FLAT}[submission]\nsize = [48, 64]\n'
+VESSELS = f'name = "small-vessels"\npreset = "hubmap-vasculature"\n{FLAT}[submission]\nsize = [96, 128]\n'
 
 
 def typed(*words) -> dict:

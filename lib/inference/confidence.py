@@ -24,11 +24,11 @@ class Confidence:
 
     def __init__(self, shape: tuple[int, int], decision: Decision) -> None:
         self._map = np.zeros(shape, np.uint8)
-        self._bias = torch.tensor(decision.bias)[:, None, None]
+        self._decision = decision
 
     def see(self, top: int, left: int, rows: torch.Tensor) -> None:
         """Look at probabilities (C, r, w) whose first pixel lies at row `top` and column `left`."""
-        chosen = (rows * self._bias.to(rows.device)).argmax(0, keepdim=True)
+        chosen = self._decision.biased(rows).argmax(0, keepdim=True)
         found = rows.gather(0, chosen)[0].mul(255).round().to(torch.uint8).cpu().numpy()
         self._map[top : top + found.shape[0], left : left + found.shape[1]] = found
 

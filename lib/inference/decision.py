@@ -74,6 +74,12 @@ class Decision:
         """Whether it changes nothing."""
         return self == Decision.plain(len(self.bias), self.multilabel)
 
+    def biased(self, rows: torch.Tensor) -> torch.Tensor:
+        """Probabilities (C, r, w) of which the largest is the class that a pixel is given; without overlap."""
+        if all(value == 1 for value in self.bias):
+            return rows
+        return rows * torch.tensor(self.bias, device=rows.device)[:, None, None]
+
     @property
     def dtype(self) -> type:
         """What masks are made of: label maps uint8, bit planes uint32."""
@@ -115,9 +121,7 @@ class Decider:
         """The masks of the rows of pixels that are settled by now; there may be none."""
         if self._decision.multilabel:
             return self._bits(rows.cpu().numpy())
-        biased = rows
-        if any(value != 1 for value in self._decision.bias):
-            biased = rows * torch.tensor(self._decision.bias, device=rows.device)[:, None, None]
+        biased = self._decision.biased(rows)
         if self._same and rows.is_cuda:
             return biased.argmax(0).to(torch.uint8).cpu().numpy()
         return self._restorers[0].feed(biased.cpu().numpy())

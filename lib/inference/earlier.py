@@ -19,6 +19,7 @@ from lib.errors import DataError, Failed
 from lib.folders import Folders
 from lib.inference.output import Output
 from lib.mounts import below, mounted, places
+from lib.rasters.mask_names import confidences_of
 
 SUMMARY = "summary.json"
 
@@ -66,7 +67,7 @@ def take(folders: Folders, bundle: str, output: Output, sources: Mapping[str, in
 def _copy(image: str, folder: Path, output: Output) -> bool:
     """Copy an image's mask, where there is a whole one, and what is beside it."""
     names = [name for name in output.names(image) if files.inside(folder, name).is_file()]
-    for name in (output.beside(image), *names[:1]) if names else ():  # the mask last: it says that all is there
+    for name in (confidences_of(image), *names[:1]) if names else ():  # the mask last: it says that all is there
         path = files.inside(folder, name)
         if path.is_file():
             with files.replacing(files.inside(output.folder, name)) as target, open(path, "rb") as source:

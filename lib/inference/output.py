@@ -27,7 +27,7 @@ from lib.inference.source import Prepared
 from lib.rasters.coding import values
 from lib.rasters.geotiff import Block, PartFile, write_geotiff
 from lib.rasters.instances import components, neighbours
-from lib.rasters.mask_names import CONFIDENCES
+from lib.rasters.mask_names import confidences_of
 from lib.rasters.masks import write_labels
 from lib.rasters.reader import Georeference
 
@@ -50,10 +50,6 @@ class Output(ABC):
         """What an image's file may be called."""
         return [f"{image}{ending}" for ending in self.endings]
 
-    def beside(self, image: str) -> str:
-        """The name of the file that says how sure each instance is, where the competition's file says that."""
-        return f"{CONFIDENCES}/{image}.json"
-
     def files(self, image: str) -> list[Path]:
         """The files of an image that are there."""
         return [path for name in self.names(image) if (path := files.inside(self.folder, name)).exists()]
@@ -61,7 +57,7 @@ class Output(ABC):
     def forget(self, image: str) -> None:
         """Delete what is there of an image, also what was begun."""
         begun = [f".{image}.tif.{ending}" for ending in ("part", "json")]
-        for name in (*self.names(image), self.beside(image), *begun):
+        for name in (*self.names(image), confidences_of(image), *begun):
             files.inside(self.folder, name).unlink(missing_ok=True)
 
     @abstractmethod
@@ -112,7 +108,7 @@ class MaskOutput(Output):
         """Write a mask that is in memory, and before it how sure its instances are."""
         if confidence:
             found = components(labels, self.competition.sent, neighbours(self.competition))
-            files.write_json(files.inside(self.folder, self.beside(image)), confidence.of(found, labels.shape))
+            files.write_json(files.inside(self.folder, confidences_of(image)), confidence.of(found, labels.shape))
         if place is None and not self.decision.multilabel:
             write_labels(files.inside(self.folder, f"{image}.png"), labels, self.competition)
             return

@@ -18,7 +18,7 @@ from lib.competitions import Competition
 from lib.errors import DataError, UsageError
 from lib.rasters.images import header_size
 from lib.rasters.instances import Instance
-from lib.rasters.mask_names import CONFIDENCES, SUFFIXES, class_folders, file_of, listed, mask_files
+from lib.rasters.mask_names import SUFFIXES, class_folders, confidences_of, file_of, listed, mask_files
 from lib.rasters.mask_reading import Mask, Reading, Size
 from lib.rasters.masks import read_prediction
 from lib.rasters.reader import Georeference
@@ -109,7 +109,7 @@ class BroughtMasks:
         return self._confident(found, image) if self.competition.kind == "instances" else found
 
     def _confident(self, found: list[Instance], image: str) -> list[Instance]:
-        path = files.inside(self.folder, f"{CONFIDENCES}/{image}.json")
+        path = files.inside(self.folder, confidences_of(image))
         known = files.read_json(path) if path.is_file() else []
         if len(known) != len(found):
             return found

@@ -23,7 +23,7 @@ from lib.rasters.bits import plane
 from lib.rasters.brought_masks import Mask, masks_in
 from lib.rasters.coding import values
 from lib.rasters.instances import Instance, layers
-from lib.rasters.mask_names import CONFIDENCES, INDEX, LAYER, folder_name, mask_files
+from lib.rasters.mask_names import INDEX, LAYER, confidences_of, folder_name, mask_files
 from lib.rasters.masks import encode_png
 from lib.rasters.reader import Georeference
 from lib.rasters.tiff import encode_tiff
@@ -86,7 +86,7 @@ def _pictures(
         if size is None:
             raise DataError(f"the size of {image} is not known", "give --size HxW")
         if any(each.confidence != 1 for each in mask):
-            yield f"{CONFIDENCES}/{image}.json", json.dumps([each.confidence for each in mask]).encode()
+            yield confidences_of(image), json.dumps([each.confidence for each in mask]).encode()
         numbers = dict(enumerate(mask, start=1))
         if in_folders(competition):
             yield from _by_class(image, numbers, competition, size)

@@ -20,9 +20,6 @@ SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 INDEX = "predictions.json"
 """Marks a folder whose masks the kit wrote, and may write again."""
 
-CONFIDENCES = "confidences"
-"""The folder of a JSON list for each image: how sure each of its instances is, in the order that they are read in."""
-
 LAYER = "~"
 """Stands between a class's folder and the number of a further layer, where instances of the class overlap."""
 
@@ -77,6 +74,11 @@ def class_folders(folder: Path, competition: Competition) -> dict[int, list[Path
 def folder_name(name: str) -> str:
     """A class's name as a folder: `Road/Highway` becomes `Road_Highway`."""
     return re.sub(r'[\\/:*?"<>|~\x00-\x1f]', "_", name).strip(" .") or "_"
+
+
+def confidences_of(image: str) -> str:
+    """The name of an image's JSON list of how sure each of its instances is, in the order that they are read in."""
+    return f"confidences/{image}.json"
 
 
 def file_of(image: str, files: Mapping[str, Path]) -> Path | None:
