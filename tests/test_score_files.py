@@ -117,6 +117,23 @@ def test_the_page_says_everything_and_needs_nothing(steel):
     assert files.read_json(folder / "other" / "score.json") == {"mine": 1}
 
 
+def test_groups_have_every_rule_in_the_lines_and_on_the_page(tmp_path):
+    competition, truth = sized("inria-aerial", (8, 8)), np.zeros((8, 8), np.uint8)
+    truth[:4] = 255
+    for name, right in (("tyrol1", 4), ("tyrol2", 4), ("bellingham1", 2)):
+        save(tmp_path / "truth" / f"{name}.tif", truth)
+        prediction = truth.copy()
+        prediction[right:] = 0
+        save(tmp_path / "masks" / f"{name}.tif", prediction)
+    document, pictures = score_place(tmp_path / "masks", tmp_path / "truth", competition)
+    lines = "\n".join(score_lines(document))
+    assert "by group: bellingham 0.500, tyrol 1.000" in lines
+    assert f"by group, {document['also'][0]['label']}: bellingham 0.750, tyrol 1.000" in lines
+    text = write_score(tmp_path, document, pictures, competition, tmp_path / "masks")[1].read_text()
+    row = re.search(r"<td>bellingham</td>.*", text).group(0)
+    assert re.findall(r"<td>([\d.]+)</td>", row) == ["0.500", "0.750"]
+
+
 def test_pictures_show_the_images_that_are_at_hand(tmp_path):
     competition = load("landcover-ai")
     gallery, rng = Gallery(competition, most=2), np.random.default_rng(1)

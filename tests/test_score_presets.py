@@ -133,6 +133,18 @@ def test_rules_shown_beside_a_score():
     assert "clutter" not in found.per_class
 
 
+def test_a_city_has_its_accuracy_beside_its_score():
+    competition, rng, ids = load("inria-aerial"), np.random.default_rng(3), ["tyrol1", "bellingham4", "tyrol2"]
+    pairs = [pair("labels", 2, rng) for _ in ids]
+    found = score(Tally.of([take(*each, competition) for each in pairs], competition, ids), competition)
+    accuracy = found.also[0]["groups"]
+    assert list(accuracy) == list(found.groups) == ["bellingham", "tyrol"]
+    for city, places in {"bellingham": [1], "tyrol": [0, 2]}.items():
+        truths, predictions = zip(*[pairs[place] for place in places], strict=True)
+        assert accuracy[city] == pytest.approx(oracles.overall_accuracy(competition, truths, predictions, ids))
+        assert found.groups[city] == pytest.approx(oracles.macro_iou(competition, truths, predictions, ids))
+
+
 def test_numbers_of_a_map_become_instances():
     numbers = np.zeros((4, 6), np.uint16)
     numbers[0, 1:3] = numbers[1, :2] = 7

@@ -8,6 +8,7 @@ The weights are as the competition gives them, and are not made to sum to one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,7 @@ class Score:
     parts: list[dict[str, Any]] = field(default_factory=list)
     """The rules of a sum: label, weight, value, per_class."""
     also: list[dict[str, Any]] = field(default_factory=list)
-    """The rules shown beside it: label, value, per_class."""
+    """The rules shown beside it: label, value, per_class, groups."""
     groups: dict[str, float | None] = field(default_factory=dict)
     """The score of each group by itself."""
     classes: list[dict[str, Any]] = field(default_factory=list)
@@ -62,18 +63,18 @@ def score(counts: Tally | np.ndarray, competition: Competition) -> Score:
         {"label": rule.label, "weight": rule.weight} | _of_rule(rule, view, competition)
         for rule, view in zip(rules, views, strict=True)
     ]
-    also = [
-        {"label": rule.label} | _of_rule(rule, evidence(rule, tally, competition), competition)
-        for rule in competition.metric.also
-        if tally.counts or not needs_more(rule, competition)
-    ]
+    beside = [rule for rule in competition.metric.also if tally.counts or not needs_more(rule, competition)]
+    also = []
+    for rule in beside:
+        view = evidence(rule, tally, competition)
+        also.append({"label": rule.label} | _of_rule(rule, view, competition) | {"groups": _groups(tally, view.values)})
     return Score(
         value=_number(_sum(competition, views, everything)[0]),
         per_class=_classes(parts),
         baselines=guesses.baselines(tally, competition, lambda guess: value_of(guess, competition)),
         parts=parts if len(parts) > 1 else [],
         also=also,
-        groups=_groups(tally, competition, views),
+        groups=_groups(tally, lambda weights: _sum(competition, views, weights)),
         classes=_class_table(tally, competition),
     )
 
@@ -145,11 +146,12 @@ def _classes(parts: list[dict[str, Any]]) -> dict[str, float | None]:
     return max(telling, key=lambda part: part["weight"])["per_class"]
 
 
-def _groups(tally: Tally, competition: Competition, views: list[Evidence]) -> dict[str, float | None]:
+def _groups(tally: Tally, values: Callable[[np.ndarray], np.ndarray]) -> dict[str, float | None]:
+    """Each group's own value; `values` takes (groups, images) weights."""
     if not tally.groups:
         return {}
     weights = (tally.group[None] == np.arange(len(tally.groups))[:, None]).astype(np.float64)
-    return dict(zip(tally.groups, map(_known, _sum(competition, views, weights)), strict=True))
+    return dict(zip(tally.groups, map(_known, values(weights)), strict=True))
 
 
 def _class_table(tally: Tally, competition: Competition) -> list[dict[str, Any]]:

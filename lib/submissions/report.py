@@ -54,6 +54,7 @@ def score_lines(scored: dict[str, Any]) -> list[str]:
     lines += [f"  beside it: {_number(rule['value'], 5)}  {rule['label']}" for rule in scored["also"]]
     if scored["groups"]:
         lines.append("  by group: " + _list(scored["groups"].items()))
+        lines += [f"  by group, {rule['label']}: {_list(rule['groups'].items())}" for rule in scored["also"]]
     lines += class_lines(scored)
     if scored["details"]:
         lines.append(f"  {_border_line(scored['details'])}")
