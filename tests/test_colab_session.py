@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from lib import files
 from lib.competitions import find_pairs, load
@@ -238,7 +239,8 @@ def test_a_machine_that_could_not_be_released_is_released_by_the_next_who_asks(c
     assert "the machine could not be released: ConnectionError: no route" in session._state()["message"]
     assert len(colab.held) == 1
     assert not session.is_tidied
-    session.status(ref)
+    with FileLock(session.folder / "lock"):  # as its supervisor has it to the very end of the process
+        session.status(ref)
     wait_for(lambda: colab.held == [])
     wait_for(lambda: session._state()["machine"] == "released")
     assert end_of(session, ref).message == ""

@@ -79,9 +79,10 @@ class ColabSession(SupervisedSession):
         return self._ref(self._slug(folder))
 
     def status(self, ref: KernelRef) -> Status:
-        """How the session stands; a machine whose supervisor is gone gets another one."""
+        """How the session stands; a machine whose supervisor is gone, or at its end without releasing it, gets another."""
         state = self._state()
-        if state["machine"] not in HELD or self._supervised() or self._state() != state:
+        watched = self._supervised() and not Status(state["state"]).over
+        if state["machine"] not in HELD or watched or self._state() != state:
             return super().status(ref)
         if self._other is None or self._other.poll() is not None:
             self._other = self._supervise(SUPERVISOR)
