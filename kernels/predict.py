@@ -27,6 +27,10 @@ from pathlib import Path
 
 warnings.filterwarnings("ignore", module="timm|segmentation_models_pytorch|torch")
 
+from lib import garbage
+
+garbage.seldom()
+
 import torch
 
 from lib import files
@@ -49,6 +53,8 @@ from lib.submissions.never_empty import least_size, never_empty
 from lib.submissions.truth import score_document, score_file
 from lib.training import devices
 from lib.training.limit import Limit
+
+garbage.usual()
 
 RERUN = "KAGGLE_IS_COMPETITION_RERUN"
 

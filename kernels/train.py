@@ -21,6 +21,10 @@ from pathlib import Path
 
 warnings.filterwarnings("ignore", module="lightning_fabric|timm|segmentation_models_pytorch|torch")
 
+from lib import garbage
+
+garbage.seldom()
+
 import torch
 import torch.distributed as dist
 from torch.utils.data import DataLoader
@@ -46,6 +50,8 @@ from lib.training.lightning import seed_everything
 from lib.training.limit import Limit, SessionEnds
 from lib.training.loop import Training, fabric
 from lib.training.watch import Watch
+
+garbage.usual()
 
 OVERLAYS = 6
 logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # its import resets the level

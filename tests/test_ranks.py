@@ -13,12 +13,15 @@ from lib.recipe import resolve
 from tests.conftest import PROJECT, TINY
 
 TRAIN = """
+import gc
 import sys
 from pathlib import Path
 from kernels.train import train
 from lib.competitions import find_pairs
 from lib.folders import Folders
 assert not {"torchmetrics", "scipy.signal"} & set(sys.modules), "a second of every start, for nothing"
+assert gc.get_freeze_count() > 100_000, "what the imports made is looked through for garbage, and again at exit"
+assert gc.get_threshold()[0] < 10_000, "training leaves its garbage lying about"
 for root in map(Path, sys.argv[2:]):
     folders = Folders(root, root)
     pairs = find_pairs(folders.competition().data.train, Path(sys.argv[1]))

@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from lib import garbage
 from lib.errors import Failed, UsageError, guarded
 
 INTERRUPTED = 130
@@ -34,6 +35,7 @@ def program(about: str | None) -> typer.Typer:
 def main(app: typer.Typer) -> None:
     """Run a program to its exit code; what the option parser refuses reads like every other error."""
     sys.unraisablehook = _interrupt_again
+    garbage.seldom()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()

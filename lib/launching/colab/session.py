@@ -79,7 +79,7 @@ class ColabSession(SupervisedSession):
         return self._ref(self._slug(folder))
 
     def status(self, ref: KernelRef) -> Status:
-        """How the session stands; a machine whose supervisor is gone, or at its end without releasing it, gets another."""
+        """How the session stands; a machine held by no supervisor, or by one at its end, gets another supervisor."""
         state = self._state()
         watched = self._supervised() and not Status(state["state"]).over
         if state["machine"] not in HELD or watched or self._state() != state:
