@@ -29,11 +29,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 hypothesis.settings.register_profile("untimed", deadline=None)  # by default an example fails after 200 ms
 hypothesis.settings.load_profile("untimed")
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs compile once, as on a user's machine
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads that wait in a spin starve everything beside them
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a worker for every core
 
-TINY = ("--set", "train.epochs=1", "--set", "train.steps=2", "--set", "data.crop=64")
+TINY = ("--set", "train.epochs=1", "--set", "train.steps=2", "--set", "data.crop=64", "--set", "data.scale=0.5")
 """Settings that train for a moment: enough to write every output."""
 
 ON_T4 = ("launch.py", "--gpu", "t4x2", "-c", "sample", *TINY)

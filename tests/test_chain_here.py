@@ -11,10 +11,23 @@ from safetensors.torch import load_file
 from lib import files
 from lib.training import state
 
-ENDLESS = {"train.epochs": 1000, "train.steps": 4, "train.batch": 2, "data.crop": 32, "data.validation": 0.05}
+
+def given(settings: dict) -> tuple[str, ...]:
+    """The words of a command that sets them."""
+    return tuple(word for key, value in settings.items() for word in ("--set", f"{key}={value}"))
+
+
+ENDLESS = {
+    "train.epochs": 1000,
+    "train.steps": 4,
+    "train.batch": 2,
+    "data.crop": 32,
+    "data.scale": 0.25,
+    "data.validation": 0.05,
+}
 """Training that no session here is long enough for."""
-CHAIN = ("launch.py", *(word for key, value in ENDLESS.items() for word in ("--set", f"{key}={value}")))
-SHORT = ("launch.py", "--set", "train.epochs=2", "--set", "train.steps=40", "--set", "data.crop=64")
+CHAIN = ("launch.py", *given(ENDLESS))
+SHORT = ("launch.py", *given({"train.epochs": 2, "train.steps": 40, "data.crop": 64, "data.scale": 0.5}))
 TIMES = ("seconds", "images_per_s", "data_wait")
 STOPPED = re.compile(r"stopped before the session's limit at epoch (\d+), step (\d+) of 4000")
 GOES_ON = re.compile(r"goes on from \S+: epoch (\d+), step (\d+) of 4000")
@@ -43,13 +56,13 @@ def test_sessions_that_end_at_their_limit_make_one_run(program, scenes):
 
 def chained(program) -> dict:
     """The run of two sessions, as short as this machine begins and ends them."""
-    for seconds in (35, 70, 140, 280):
+    for seconds in (24, 48, 96, 192, 384):
         chain = program.start(*CHAIN, "--timeout", f"{seconds}s", "--chain", "2", "--json")
         out, said = chain.communicate(timeout=600)
         if chain.returncode == 0:
             return json.loads(out)
         assert "Traceback" not in said, said
-    raise AssertionError(f"two sessions of 280 s came to nothing: {said}")
+    raise AssertionError(f"two sessions of 384 s came to nothing: {said}")
 
 
 def test_a_run_that_its_limit_divided_is_the_uninterrupted_one(program, scenes):
