@@ -34,7 +34,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads that wait
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a worker for every core
 
-TINY = ("--set", "train.epochs=1", "--set", "train.steps=2", "--set", "data.crop=64", "--set", "data.scale=0.5")
+
+def given(settings: dict[str, object]) -> tuple[str, ...]:
+    """The words of a command that sets them."""
+    return tuple(word for key, value in settings.items() for word in ("--set", f"{key}={value}"))
+
+
+TINY = given({"train.epochs": 1, "train.steps": 2, "data.crop": 64, "data.scale": 0.5})
 """Settings that train for a moment: enough to write every output."""
 
 ON_T4 = ("launch.py", "--gpu", "t4x2", "-c", "sample", *TINY)

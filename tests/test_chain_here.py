@@ -10,12 +10,7 @@ from safetensors.torch import load_file
 
 from lib import files
 from lib.training import state
-
-
-def given(settings: dict) -> tuple[str, ...]:
-    """The words of a command that sets them."""
-    return tuple(word for key, value in settings.items() for word in ("--set", f"{key}={value}"))
-
+from tests.conftest import given
 
 ENDLESS = {
     "train.epochs": 1000,

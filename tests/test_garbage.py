@@ -30,3 +30,10 @@ def test_imports_are_looked_through_seldom_and_not_at_exit(program):
 def test_the_programs_do_so(program):
     said = program("-c", FROZEN, "runs").stderr
     assert int(re.search(r"frozen: (\d+)", said).group(1)) > 10_000
+
+
+def test_a_predicting_session_does_so_and_leaves_none_of_its_own(program):
+    words = "import gc, kernels.predict; print(gc.get_freeze_count(), gc.get_threshold()[0])"
+    frozen, every = map(int, program("-c", words, SWATH_BUNDLE="none").stdout.split())
+    assert frozen > 100_000
+    assert every < 10_000

@@ -14,6 +14,7 @@ from lib.launching.preparing import bundle
 from lib.progress import parse
 from lib.recipe import resolve
 from lib.training import state
+from tests.conftest import given
 
 SETTINGS = {"train.epochs": 2, "train.steps": 60, "train.batch": 2, "data.crop": 32, "infer.window": 512}
 
@@ -153,8 +154,7 @@ def test_the_watchdog_ends_a_kernel_that_did_not(tmp_path, packed, cache):
 
 def test_a_launch_that_is_stopped_brings_its_state_home(program):
     """Through the front door: stopped here, fetched, and its summary without a metric is no obstacle."""
-    words = [part for key, value in (SETTINGS | {"train.steps": 5000}).items() for part in ("--set", f"{key}={value}")]
-    launcher = program.start("launch.py", *words, OMP_NUM_THREADS="1")
+    launcher = program.start("launch.py", *given(SETTINGS | {"train.steps": 5000}), OMP_NUM_THREADS="1")
     log = None
     for line in launcher.stderr:
         if "data: " in line:

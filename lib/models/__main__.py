@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save as to_bytes
 
-from lib import files
+from lib import files, garbage
 from lib.errors import guarded
 from lib.models import checkpoint
 from lib.models.build import build
@@ -26,6 +26,7 @@ from lib.recipe import Recipe
 @guarded
 def main() -> None:
     warnings.simplefilter("ignore")
+    garbage.seldom()
     recipe = Recipe.model_validate_json(sys.stdin.read())
     if sys.argv[1] == "encoder":
         write_encoder(recipe, Path(sys.argv[2]))

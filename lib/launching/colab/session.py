@@ -81,8 +81,8 @@ class ColabSession(SupervisedSession):
     def status(self, ref: KernelRef) -> Status:
         """How the session stands; a machine held by no supervisor, or by one at its end, gets another supervisor."""
         state = self._state()
-        watched = self._supervised() and not Status(state["state"]).over
-        if state["machine"] not in HELD or watched or self._state() != state:
+        over = Status(state["state"]).over
+        if state["machine"] not in HELD or (not over and self._supervised()) or self._state() != state:
             return super().status(ref)
         if self._other is None or self._other.poll() is not None:
             self._other = self._supervise(SUPERVISOR)
