@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import torch
@@ -91,10 +93,14 @@ SETTINGS = {
 BY_THE_CLOCK = ("images_per_s", "data_wait", "seconds")
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def free_ports(count: int) -> list[str]:
+    """Ports that are free and stay so: below those that a system gives to whoever asks for any (from 32768 on)."""
+    free = []
+    for port in random.sample(range(20000, 32000), 200):
+        with suppress(OSError), socket.socket() as one:
+            one.bind(("", port))
+            free.append(str(port))
+    return free[:count]
 
 
 def train(folder, scenes, competition, chains, settings=(), ranks=1, code=0):
@@ -110,7 +116,7 @@ def train(folder, scenes, competition, chains, settings=(), ranks=1, code=0):
     script = folder / "sessions.py"
     script.write_text(SESSIONS)
     start = ["-m", "lib.training.ranks", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    ports = [str(free_port()) for looks in chains.values() for _ in looks]
+    ports = free_ports(sum(map(len, chains.values())))
     done = subprocess.run(
         [sys.executable, *start, str(script), str(ranks), str(scenes), str(folder), json.dumps(chains), *ports],
         cwd=PROJECT,
