@@ -62,7 +62,7 @@ def test_kernelignore_keeps_files_of_lib_home(program, project):
     assert f"ignored      {len(left)}: " in shown
 
 
-@pytest.mark.parametrize("line", ["lib/recipe.py", "recipe.py", "lib/training/", "lib/competitions/**"])
+@pytest.mark.parametrize("line", ["lib/recipe/data.py", "recipe.py", "lib/training/", "lib/competitions/**"])
 def test_what_the_kernel_imports_cannot_be_ignored(program, project, line):
     (project / ".kernelignore").write_text(f"*.bin\n{line}\n")
     done = program(*push(project, "--dry-run"), code=3)

@@ -15,15 +15,20 @@ from lib.competitions.patterns import fill, find
 from lib.competitions.schema import Source
 from lib.errors import DataError, UsageError, first
 
+Window = tuple[int, int, int, int]
+"""Top, bottom, left, right, in pixels; bottom and right are not part of it."""
+
 
 @dataclass(frozen=True)
 class Pair:
-    """An image, its mask where there is one, and the group that a split must keep together."""
+    """An image or a part of it, its mask where there is one, and the group that a split must keep together."""
 
     id: str
     image: Path
     mask: Path | None
     group: str
+    window: Window | None = None
+    """The part: rows [top, bottom) and columns [left, right) of the image at its own size. None: all of it."""
 
 
 def find_pairs(source: Source | None, root: Path, masks: bool = True) -> list[Pair]:

@@ -26,6 +26,7 @@ from pydantic import AfterValidator, Field, model_validator
 from lib.competitions.formats import IdTemplate, Submission
 from lib.competitions.metrics import Metric, Rule
 from lib.competitions.patterns import Pattern, fields, fill
+from lib.competitions.pixels import Images, Masks
 from lib.validation import Strict
 
 BITS = 32
@@ -51,8 +52,9 @@ class Label(Strict):
 
     name: str = Field(min_length=1)
     colour: Colour | None = None
-    value: int | None = Field(default=None, ge=0, le=65535)
-    """The value in an index mask, and the class's number in submission ids. Default: the class's index."""
+    value: int | None = Field(default=None, ge=-32768, le=65535)
+    """The value in an index mask, and the class's number in submission ids. Default: the class's index. Below 0 for
+    entries of `ignore` alone."""
 
     @property
     def rgb(self) -> tuple[int, int, int]:
@@ -86,21 +88,25 @@ class Source(Strict):
         return fill(self.id, found) if self.id else "_".join(found[name] for name in fields(self.images))
 
 
+class Lists(Strict):
+    """Text files under the data root with an official division: an image's id a line, with or without an ending."""
+
+    train: str | None = None
+    validation: str
+    test: str | None = None
+    tile: int | None = Field(default=None, ge=16)
+    """Lines name tiles of this side instead of images: `{id}_{k}`, k counting the grid's tiles row by row from 0, the
+    incomplete ones at the right and lower border too, which no line names."""
+
+
 class Data(Strict):
     """Where the competition's pixels lie; a competition that says nothing of it has a file and a score only."""
 
     train: Source | None = None
     test: Source | None = None
+    lists: Lists | None = None
     built_in: bool = False
     """The scenes are generated: there is nothing to download."""
-
-
-class Masks(Strict):
-    """How a mask file says which class a pixel has."""
-
-    coding: Literal["index", "colour"] = "index"
-    threshold: int | None = Field(default=None, ge=1, le=255)
-    """Channels at or above it count as 255, below as 0, before colours are compared (DeepGlobe: 128)."""
 
 
 class Kaggle(Strict):
@@ -118,6 +124,7 @@ class Competition(Strict):
     home: str | None = None
     kaggle: Kaggle = Kaggle()
     data: Data = Data()
+    images: Images = Images()
     masks: Masks = Masks()
     classes: Annotated[tuple[Label, ...], Field(min_length=2, max_length=250)]
     ignore: tuple[Label, ...] = ()
@@ -132,6 +139,9 @@ class Competition(Strict):
     def _classes_agree(self) -> Competition:
         names = [label.name for label in self.classes]
         _no_twins("name", names)
+        for place, label in enumerate(self.classes):
+            if label.value is not None and label.value < 0:
+                raise ValueError(f"classes.{place}.value: {label.value} is below 0, which only ignored values may be")
         if self.data.train and self.data.train.masks is None:
             raise ValueError("data.train.masks: the key is missing, and there is no training without masks")
         if self.masks.coding == "colour":

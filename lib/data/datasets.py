@@ -31,7 +31,7 @@ class TrainingCrops(Dataset):
         areas = [height * width * recipe.data.scale**2 for height, width in (header_size(p.image) for p in pairs)]
         self.pixels = sum(areas)
         self.weights = np.asarray(areas) / self.pixels
-        self.keep = self.pixels * 4 * copies <= recipe.data.cache_megabytes * 1e6
+        self.keep = self.pixels * 4 * copies <= recipe.data.cache_gigabytes * 1e9
         self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def steps(self) -> int:

@@ -85,7 +85,7 @@ class Alarms:
                 "wait",
                 f"the GPUs wait for data {progress.data_wait:.0%} of the time: more loaders (--set data.workers=4), "
                 "smaller images (--set data.scale=0.5), plainer augmentation (--set data.augment=flips), or a larger "
-                "cache (--set data.cache_megabytes=8192)",
+                "cache (--set data.cache_gigabytes=40)",
             )
         if self._lasts("late", progress.is_late, at, self.patience.late):
             self._once(

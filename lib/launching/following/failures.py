@@ -91,7 +91,7 @@ KNOWN = (
     ),
     Failure(
         "killed for memory",
-        "the machine's memory was full, not the GPU's: a smaller cache (--set data.cache_megabytes=512), fewer loaders "
+        "the machine's memory was full, not the GPU's: fewer loaders "
         "(--set data.workers=1) or smaller images (--set data.scale={scale:g})",
         r"more memory than is available|killed by SIGKILL|killed by signal: Killed|(exit(ed)?|return)[ -]?(with )?"
         r"(code|status)\W*(137|-9)\b|Signal 9 \(SIGKILL\)|exitcode\s*: -9|Out of memory: Killed|^\s*MemoryError\b|"

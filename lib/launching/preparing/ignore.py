@@ -97,7 +97,7 @@ def load(project: Path) -> Ignored:
 def check_imports(kernel: str, ships: Mapping[str, bytes], stays: Mapping[str, bytes], ignored: Ignored) -> None:
     """Raise `Refused` when `kernel`, or a module that it imports, imports one that stays out.
 
-    Names are paths such as `kernels/train.py` and `lib/recipe.py`.
+    Names are paths such as `kernels/train.py` and `lib/errors.py`.
     """
     if not any(name.endswith(".py") for name in stays):
         return
