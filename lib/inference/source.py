@@ -49,4 +49,5 @@ def prepare(pair: Pair, scale: float, large: int = LARGE) -> Prepared:
         with image:
             image = Pixels(image.read(0, shape[0], 0, shape[1]))
         return Prepared(Pixels(to_working_size(image.image, scale)), shape, georeference, None)
-    return Prepared(Pixels(to_working_size(image.image, scale)), image.shape, None, None)
+    whole = image.read(0, image.shape[0], 0, image.shape[1])
+    return Prepared(Pixels(to_working_size(whole, scale)), image.shape, None, None)

@@ -16,7 +16,7 @@ import numpy as np
 
 from lib.competitions import IGNORE, Competition
 from lib.errors import SwathError
-from lib.rasters.reader import Raster, open_image
+from lib.rasters.reader import open_image
 from lib.reporting.overlays import panels, small
 from lib.scoring.hausdorff import plane_of
 from lib.scoring.instances import union
@@ -109,10 +109,9 @@ class Gallery:
 
 
 def _seen(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """An image to look at, (H, W, 3) uint8; a TIFF, which may be an aerial mosaic, is never read at its full size."""
+    """An image to look at, (H, W, 3) uint8; a TIFF, which may be an aerial mosaic, is never held at its full size."""
     with open_image(path) as image:
-        view = image.at(shape) if isinstance(image, Raster) else image
-        return view.read(0, view.shape[0], 0, view.shape[1])
+        return image.at(shape).read(0, shape[0], 0, shape[1])
 
 
 def _labels(planes: list[np.ndarray]) -> np.ndarray:
