@@ -80,7 +80,7 @@ def measure(
     Raises `DataError` where bands are of several types, or no pixel has data.
     """
     paths = sorted({pair.image for pair in pairs})
-    with open_image(paths[0], images, None) as first:
+    with open_image(paths[0], images) as first:
         dtype = np.dtype(first.dtype)
     if how == "imagenet" or (how == "auto" and dtype == np.uint8 and images.bands is None):
         if dtype != np.uint8 or images.channels != 3:
@@ -127,7 +127,7 @@ def _rule(parts: list[Moments], dtype: np.dtype, how: str, example: Path) -> Rad
 def _moments(path: Path, images: Images, dtype: np.dtype) -> Moments | None:
     """Those of an image's pixels that have data; None without any."""
     total = None
-    with open_image(path, images, None) as image:
+    with open_image(path, images) as image:
         if image.dtype != dtype:
             raise DataError(
                 f"{path} holds {image.dtype} values, others of the set {dtype}: they cannot have one radiometry",

@@ -27,7 +27,7 @@ def look(path: Path, images: Images, shape: tuple[int, int]) -> np.ndarray:
 
     Raises `DataError` for a file that cannot be read.
     """
-    with open_image(path, images, None) as image:
+    with open_image(path, images) as image:
         view = image.at(shape)
         raw, valid = view.raw(0, shape[0], 0, shape[1]), view.valid(0, shape[0], 0, shape[1])
     if raw.dtype == np.uint8:
