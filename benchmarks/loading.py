@@ -45,7 +45,7 @@ def kit(inputs: Inputs, kind: str, workers: int) -> Call:
     began = time.perf_counter()
     ready = make_ready(competition, recipe, root, inputs.scratch("scratch"), lambda text: None)
     _seconds[kind] = time.perf_counter() - began
-    crops = TrainingCrops(ready.training, ready.pool, ready.reading, recipe)
+    crops = TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
     sampler = EpochShare(CROPS // BATCH, BATCH, 0, 1)
     return partial(_drawn, DataLoader(crops, BATCH, sampler=sampler, num_workers=workers, persistent_workers=True))
 
@@ -150,11 +150,11 @@ def _set(inputs: Inputs, kind: str) -> tuple[Path, Any]:
 def _write_bands(path: Path, pixels: np.ndarray) -> None:
     """(H, W, B) uint16 as a tiled GeoTIFF."""
     import rasterio
-    from rasterio.transform import from_origin
+    from rasterio import Affine
 
     height, width, bands = pixels.shape
     form = {"driver": "GTiff", "height": height, "width": width, "count": bands, "dtype": "uint16", "compress": "deflate"}
-    place = {"crs": "EPSG:32631", "transform": from_origin(300000, 4600000, 10, 10)}
+    place = {"crs": "EPSG:32631", "transform": Affine(10, 0, 300000, 0, -10, 4600000)}
     with rasterio.open(path, "w", **form, **place, tiled=True, blockxsize=256, blockysize=256) as file:
         file.write(pixels.transpose(2, 0, 1))
 

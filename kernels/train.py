@@ -109,7 +109,7 @@ def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit 
     if workers is None:
         workers = max(1, (os.cpu_count() or 1) // count) if device == "cuda" else 0
     loading = {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": device == "cuda"}
-    crops = TrainingCrops(ready.training, ready.pool, ready.reading, recipe)
+    crops = TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
     identity = state.identity(competition, recipe, ready.training, ready.held_out, crops.steps())
 
     # Where it goes on from: the state that an earlier session left, or nothing.

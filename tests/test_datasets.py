@@ -21,8 +21,8 @@ def ready_for(competition: Competition, root: Path, scratch: Path, **settings) -
     """A data root made ready, and its crops; settings such as `data__crop=64`."""
     keys = {key.replace("__", "."): value for key, value in settings.items()}
     recipe, _ = resolve([("sample", competition.recipe), ("test", keys)])
-    ready = make_ready(competition, recipe, root, scratch, None)
-    return ready, TrainingCrops(ready.training, ready.pool, ready.reading, recipe)
+    ready = make_ready(competition, recipe, root, scratch)
+    return ready, TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
 
 
 @pytest.fixture(scope="module")

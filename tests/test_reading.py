@@ -6,7 +6,7 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rasterio.transform import from_origin
+from rasterio import Affine
 
 from lib.competitions import IGNORE, Competition, Pair
 from lib.data.cache import Cache
@@ -50,7 +50,7 @@ def bands(folder, seed=0) -> tuple[Pair, np.ndarray, np.ndarray]:
     image = random.integers(300, 4000, (HEIGHT, WIDTH, 7)).astype(np.uint16)
     image[:20, :15] = 0
     labels = labels_of(seed)
-    place = {"crs": "EPSG:32631", "transform": from_origin(300000, 4600000, 10, 10), "driver": "GTiff"}
+    place = {"crs": "EPSG:32631", "transform": Affine(10, 0, 300000, 0, -10, 4600000), "driver": "GTiff"}
     size = {"height": HEIGHT, "width": WIDTH}
     with rasterio.open(folder / f"{seed}.tif", "w", count=7, dtype="uint16", nodata=0, **place, **size) as file:
         file.write(image.transpose(2, 0, 1))

@@ -16,22 +16,28 @@ from torch.utils.data import Dataset, Sampler
 from lib.competitions import Pair
 from lib.competitions.layout import Window
 from lib.data.augment import augmentation
+from lib.data.census import Census
 from lib.data.reading import Reading
-from lib.data.sampling import Pool
+from lib.data.sampling import Pool, anywhere, centre
+from lib.data.tiles import area
 from lib.recipe import Recipe
 
 
 class TrainingCrops(Dataset):
     """Augmented crops: item (epoch, number) is a (B, crop, crop) uint8 or float32 image and (crop, crop) uint8 labels."""
 
-    def __init__(self, pairs: list[Pair], pool: Pool, reading: Reading, recipe: Recipe) -> None:
-        """`pool`: the tiles of `pairs` at the working size, each with its place among the pairs and its probability."""
-        self.pairs, self.pool, self.reading, self.recipe = pairs, pool, reading, recipe
+    def __init__(self, census: Census, pool: Pool, reading: Reading, recipe: Recipe) -> None:
+        """`census`: the tiles of the training pairs; `pool`: how likely each is drawn."""
+        self.pairs, self.tiles = census.pairs, census.tiles
+        self.pool, self.reading, self.recipe = pool, reading, recipe
         self.transform = augmentation(recipe.data.augment, reading.radiometry.channels, recipe.data.crop)
+        drawn = [area(tile.core) for tile, chance in zip(self.tiles, pool.chances, strict=True) if chance > 0]
+        self.pixels = sum(drawn) * recipe.data.scale**2
+        """Of the tiles that are drawn from, at the working size."""
 
     def steps(self) -> int:
         """Optimizer steps that see about as many pixels as the tiles have, unless the recipe says how many."""
-        crops = self.pool.pixels / self.recipe.data.crop**2
+        crops = self.pixels / self.recipe.data.crop**2
         return self.recipe.train.steps or max(1, round(crops / self.recipe.train.batch))
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,22 +50,21 @@ class TrainingCrops(Dataset):
         return torch.from_numpy(pixels), torch.from_numpy(np.ascontiguousarray(drawn["mask"]))
 
     def cut(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """A crop as it lies in its image: around a pixel of a tile, shifted to stay inside; smaller than asked where the
-        image is."""
-        number, rare = self.pool.draw(rng)
-        tile = self.pool.tiles[number]
-        pair = self.pairs[tile.pair]
+        """A crop as it lies in its image: around a pixel of a tile, shifted to stay inside its pair's part of the image,
+        and smaller than asked where that is."""
         data = self.recipe.data
+        number, rare = self.pool.draw(rng)
+        tile = self.tiles[number]
+        pair = self.pairs[tile.pair]
+        scale = data.scale * data.scales[rng.integers(len(data.scales)) if len(data.scales) > 1 else 0]
         if rare is None:
-            row, column = rng.integers(*tile.window[:2]), rng.integers(*tile.window[2:])
+            row, column = anywhere(tile.core, rng)
+            middle = self.reading.place(pair, scale, row, column)
         else:
-            _, labels = self.reading.window(pair, data.scale, tile.window)
-            row, column = self.pool.centre(np.asarray(labels), rare, rng)
-            row, column = row + tile.window[0], column + tile.window[2]
-        scale = data.scale * float(data.scales[rng.integers(len(data.scales))] if len(data.scales) > 1 else data.scales[0])
-        shape, seen = self.reading.shape(pair, data.scale), self.reading.shape(pair, scale)
-        centre = (row + 0.5) * seen[0] / shape[0], (column + 0.5) * seen[1] / shape[1]
-        image, labels = self.reading.window(pair, scale, _around(centre, data.crop, seen))
+            window = self.reading.within(pair, scale, tile.window)
+            row, column = centre(self.reading.window(pair, scale, window)[1], rare, rng)
+            middle = row + window[0], column + window[2]
+        image, labels = self.reading.window(pair, scale, _around(middle, data.crop, self.reading.shape(pair, scale)))
         return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
 
@@ -114,10 +119,10 @@ def as_it_is(item: Any) -> Any:
     return item
 
 
-def _around(centre: tuple[float, float], side: int, shape: tuple[int, int]) -> Window:
+def _around(middle: tuple[int, int], side: int, shape: tuple[int, int]) -> Window:
     """The window of a side around a pixel, moved to lie inside of an image; all of an axis that is shorter."""
-    edges = []
-    for middle, length in zip(centre, shape, strict=True):
-        begin = min(max(0, int(middle - side / 2)), max(0, length - side))
+    edges: list[int] = []
+    for place, length in zip(middle, shape, strict=True):
+        begin = min(max(0, place - side // 2), max(0, length - side))
         edges += [begin, min(length, begin + side)]
     return tuple(edges)

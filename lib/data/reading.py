@@ -72,13 +72,7 @@ class Reading:
     def area(self, pair: Pair, scale: float) -> Window:
         """The pair's part of its image, in pixels of the image at the working size."""
         own = self.image_shape(pair)
-        height, width = working_shape(own, scale)
-        if pair.window is None:
-            return 0, height, 0, width
-        top, bottom, left, right = pair.window
-        down, across = height / own[0], width / own[1]
-        edges = round(top * down), round(bottom * down), round(left * across), round(right * across)
-        return edges[0], max(edges[1], edges[0] + 1), edges[2], max(edges[3], edges[2] + 1)
+        return _scaled(pair.window or (0, own[0], 0, own[1]), own, scale)
 
     def shape(self, pair: Pair, scale: float) -> tuple[int, int]:
         """Height and width of the pair's part at the working size."""
@@ -122,24 +116,33 @@ class Reading:
         with _Opened(pair, self.competition, self.radiometry, 1.0) as opened:
             return opened.all_labels(*self.area(pair, 1.0))
 
-    def labels(self, pair: Pair, scale: float) -> Labels:
-        """The labels of a pair's part at the working size, as a reader."""
-        return Labels(self, pair, scale)
+    def labels(self, pair: Pair) -> Labels:
+        """The labels that are learnt of a pair's whole image at its own size, as a reader to be closed."""
+        return Labels(self, pair)
+
+    def within(self, pair: Pair, scale: float, window: Window) -> Window:
+        """A window of the image, in its own pixels, as one of the pair's part at the working size; never empty."""
+        top, bottom, left, right = _scaled(window, self.image_shape(pair), scale)
+        area = self.area(pair, scale)
+        rows, columns = (top - area[0], bottom - area[0]), (left - area[2], right - area[2])
+        return *_clipped(rows, area[1] - area[0]), *_clipped(columns, area[3] - area[2])
+
+    def place(self, pair: Pair, scale: float, row: int, column: int) -> tuple[int, int]:
+        """The pixel of the pair's part at the working size in which a pixel of the image itself lies."""
+        top, _, left, _ = self.within(pair, scale, (row, row + 1, column, column + 1))
+        return top, left
 
     def _without_excluded(self, labels: np.ndarray, pair: Pair, scale: float, place: Window) -> np.ndarray:
         inside = []
-        if windows := self.excluded.get(pair.image):
-            own = self.image_shape(pair)
-            height, width = working_shape(own, scale)
-            for top, bottom, left, right in windows:
-                rows = [round(edge * height / own[0]) - place[0] for edge in (top, bottom)]
-                columns = [round(edge * width / own[1]) - place[2] for edge in (left, right)]
-                if rows[1] > 0 and columns[1] > 0 and rows[0] < labels.shape[0] and columns[0] < labels.shape[1]:
-                    inside.append((slice(max(0, rows[0]), rows[1]), slice(max(0, columns[0]), columns[1])))
+        for excluded in self.excluded.get(pair.image, ()):
+            top, bottom, left, right = _scaled(excluded, self.image_shape(pair), scale)
+            rows, columns = (top - place[0], bottom - place[0]), (left - place[2], right - place[2])
+            if rows[1] > 0 and columns[1] > 0 and rows[0] < labels.shape[0] and columns[0] < labels.shape[1]:
+                inside.append((slice(max(0, rows[0]), rows[1]), slice(max(0, columns[0]), columns[1])))
         if inside:
             labels = labels.copy()
-            for rows, columns in inside:
-                labels[rows, columns] = IGNORE
+            for each in inside:
+                labels[each] = IGNORE
         return labels
 
     def _opened(self, pair: Pair, scale: float) -> _Opened:
@@ -163,15 +166,23 @@ class Reading:
 
 
 class Labels:
-    """The labels of a pair's part at the working size, read by windows."""
+    """The labels of a whole image at its own size: what has no data and what is excluded is ignored."""
 
-    def __init__(self, reading: Reading, pair: Pair, scale: float) -> None:
-        self._reading, self._pair, self._scale = reading, pair, scale
-        self.shape = reading.shape(pair, scale)
+    def __init__(self, reading: Reading, pair: Pair) -> None:
+        self._reading, self._pair = reading, pair
+        self._opened = _Opened(pair, reading.competition, reading.radiometry, 1.0)
+        self.shape = self._opened.shape
 
     def read(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        """Labels (h, w) uint8."""
-        return self._reading.window(self._pair, self._scale, (top, bottom, left, right))[1]
+        """A window (h, w) uint8."""
+        labels = self._opened.labels(top, bottom, left, right)
+        return self._reading._without_excluded(labels, self._pair, 1.0, (top, bottom, left, right))
+
+    def __enter__(self) -> Labels:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
 
 
 class _Opened:
@@ -220,3 +231,17 @@ class _Opened:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _scaled(window: Window, own: tuple[int, int], scale: float) -> Window:
+    """A window of an image of `own` height and width, at the working size; never empty."""
+    height, width = working_shape(own, scale)
+    top, bottom = (round(edge * height / own[0]) for edge in window[:2])
+    left, right = (round(edge * width / own[1]) for edge in window[2:])
+    return *_clipped((top, bottom), height), *_clipped((left, right), width)
+
+
+def _clipped(edges: tuple[int, int], length: int) -> tuple[int, int]:
+    """Two edges inside of [0, length], at least a pixel apart."""
+    first = min(max(0, edges[0]), length - 1)
+    return first, max(first + 1, min(edges[1], length))

@@ -1,32 +1,35 @@
 """Everything between a data root and the first step: division, statistics, check, cache, tiles, what is drawn.
 
-    ready = make_ready(competition, recipe, root, scratch)          # the session's first process says what it does
-    ready = make_ready(competition, recipe, root, scratch, None)    # its ranks find the results
+    ready = make_ready(competition, recipe, root, scratch, say=print)   # the session's first process says what it does
+    ready = make_ready(competition, recipe, root, scratch)              # its ranks find what it has left in `scratch`
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lib import progress
 from lib.competitions import Competition, Pair, find_pairs
 from lib.competitions.layout import Window
-from lib.data import balance, checks, statistics
+from lib.data import balance, checks, statistics, tiles
 from lib.data.cache import Cache
 from lib.data.census import Census, census
 from lib.data.reading import Reading
 from lib.data.sampling import Pool
 from lib.data.selftest import self_test
 from lib.data.splits import Division, divide
-from lib.data.tiles import parse
-from lib.rasters.radiometry import IMAGENET, Radiometry
+from lib.rasters.radiometry import Radiometry
 from lib.recipe import Recipe
 
 Say = Callable[[str], None]
+
+LOOKED_AT = 4
+"""Label maps that the augmentation is tried on."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Ready:
 
     division: Division
     reading: Reading
+    census: Census
+    """The tiles of the training pairs."""
     pool: Pool
     class_weights: tuple[float, ...] | None
     """Of the cross-entropy; None: all alike."""
@@ -56,36 +61,63 @@ class Ready:
 
 
 def make_ready(
-    competition: Competition, recipe: Recipe, root: Path, scratch: Path, say: Say | None = lambda text: print(text)
+    competition: Competition, recipe: Recipe, root: Path, scratch: Path, say: Say | None = None
 ) -> Ready:
     """Divide the data under `root`, measure it, check every file, and count what its tiles hold.
 
     Without `say`, for ranks: files were checked before, and what was found lies in `scratch`. Raises `DataError` for
     files that are wrong, `UsageError` for a recipe that does not fit the data.
     """
+    data = recipe.data
     pairs = find_pairs(competition.data.train, root)
     if say:
         checks.sizes(pairs, competition)
-    radiometry = statistics.measure(pairs, competition.images, recipe.data.radiometry, scratch / "statistics")
-    cache = Cache(scratch / "pixels", recipe.data.cache_gigabytes * 1e9)
-    reading = Reading(competition, radiometry, cache, _excluded_tiles(pairs, recipe.data.exclude))
+    radiometry = statistics.measure(pairs, competition.images, data.radiometry, scratch / "statistics")
+    cache = Cache(scratch / "pixels", data.cache_gigabytes * 1e9)
+    reading = Reading(competition, radiometry, cache, excluded_parts(pairs, data.exclude))
+    side = max(1, round((data.tile or data.crop) / data.scale))
 
-    def whole(pair: Pair) -> Census:
-        return _census([pair], reading, recipe, scratch)
+    def counted(some: list[Pair]) -> Census:
+        key = competition.model_dump_json(include={"images", "masks", "classes", "ignore"})
+        key += repr(sorted((str(path), windows) for path, windows in reading.excluded.items()))
+        return census(some, reading.labels, len(competition.classes), side, data.overlap, scratch / "census", key)
 
     def divided() -> Division:
-        return divide(pairs, competition, recipe, root, reading.image_shape, lambda pair: whole(pair).counts.sum(0)[:-1])
+        return divide(pairs, competition, recipe, root, reading.image_shape, lambda pair: counted([pair]).totals[:-1])
 
-    early = None if recipe.data.split == "stratified" else divided()  # a recipe that cannot be is told before the pixels are read
-    scales = tuple(recipe.data.scale * scale for scale in recipe.data.scales)
+    early = None if data.split == "stratified" else divided()  # what cannot be is told before any pixel is read
     if say:
-        kept = checks.check(pairs, reading, scales)
+        kept = checks.check(pairs, reading, tuple(data.scale * scale for scale in data.scales))
     division = early or divided()
-    found = _census(division.training, reading, recipe, scratch)
-    pool = Pool(found, recipe.data, competition.names)
+    found = counted(division.training)
+    pool = Pool(found, data, competition.names)
     if say:
-        self_test(recipe.data.augment, recipe, competition)
+        self_test(data.augment, recipe, _some_labels(found, reading, data.crop))
         say(f"data: {root}: {len(division.training)} training and {len(division.held_out)} validation images, {division.how}")
-        for line in balance.report(found, pool, competition.names):
-            say(line)
-    return Ready(division, reading, pool, balance.weights(recipe.train.class_weights, found.counts, competition.names))
+        images = len({pair.image for pair in pairs})
+        say(f"      {images if kept == images else f'{kept} of {images}'} images decoded once, in {cache.folder}")
+        for line in balance.report(found.totals, pool.expected(), competition.names, pool.rare):
+            say(f"      {line}")
+    weights = balance.weights(recipe.train.class_weights, found.totals, competition.names)
+    return Ready(division, reading, found, pool, None if weights is None else tuple(weights.tolist()))
+
+
+def excluded_parts(pairs: Sequence[Pair], names: Iterable[str]) -> dict[Path, list[Window]]:
+    """The windows of images that are excluded by the names of tiles (`data.exclude`), in the images' own pixels."""
+    images = {pair.id: pair.image for pair in pairs}
+    found = defaultdict(list)
+    for name in names:
+        part = None if name in images else tiles.parse(name)
+        if part and part[0] in images:
+            found[images[part[0]]].append(part[1])
+    return dict(found)
+
+
+def _some_labels(found: Census, reading: Reading, crop: int) -> list[np.ndarray]:
+    """A few label maps of the training set, no larger than needed."""
+    chosen = [found.tiles[math.floor(place)] for place in np.linspace(0, len(found.tiles) - 1, LOOKED_AT)]
+    parts = []
+    for tile in chosen:
+        pair = found.pairs[tile.pair]
+        parts.append(np.ascontiguousarray(reading.window(pair, 1.0, reading.within(pair, 1.0, tile.window))[1]))
+    return parts
