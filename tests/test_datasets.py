@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from lib.competitions import IGNORE, Competition, load
+from lib.competitions.schema import Lists
 from lib.data.datasets import EpochShare, ImageShare, TrainingCrops, WholeImages
 from lib.data.ready import Ready, make_ready
 from lib.rasters import encode_png, read_labels, write_colours
@@ -33,31 +34,35 @@ def crops(scenes, competition, tmp_path_factory):
 def crops_of(folder, labels: list[np.ndarray], **settings) -> tuple[TrainingCrops, list[np.ndarray]]:
     """Training crops of noise with these labels, unchanged by augmentation; and the images."""
     rng, images = np.random.default_rng(0), []
-    competition = load("sample").model_copy(update={"recipe": {}})
+    sample = load("sample")
+    lists = Lists(train="train.txt", validation="validation.txt")
+    described = {"recipe": {}, "data": sample.data.model_copy(update={"lists": lists})}
+    competition = sample.model_copy(update=described)
     for number, truth in enumerate([*labels, np.zeros((5, 5), np.uint8)]):
         images.append(rng.integers(0, 256, (*truth.shape, 3)).astype(np.uint8))
         (folder / "train").mkdir(exist_ok=True)
         (folder / "train" / f"{number}_sat.png").write_bytes(encode_png(images[-1]))
         write_colours(folder / "train" / f"{number}_mask.png", truth, competition)
-    seed = next(seed for seed in range(1000) if _held_out(competition, folder, seed) == [str(len(labels))])
-    keys = {"data__augment": "none", "train__seed": seed} | {f"data__{key}": value for key, value in settings.items()}
+    (folder / "train.txt").write_text("".join(f"{number}\n" for number in range(len(labels))))
+    (folder / "validation.txt").write_text(f"{len(labels)}\n")
+    keys = {"data__augment": "none"} | {f"data__{key}": value for key, value in settings.items()}
     return ready_for(competition, folder, folder / "scratch", **keys)[1], images[:-1]
 
 
-def test_at_a_smaller_scale_images_are_averaged_and_labels_picked(tmp_path, competition):
+def test_at_a_smaller_scale_images_are_averaged_and_labels_picked(tmp_path):
     """At a quarter, a pixel is the mean of sixteen, and its label that of one in their middle."""
     truth = np.random.default_rng(1).choice([0, 1, 2, 3, 4, 5, IGNORE], (256, 256)).astype(np.uint8)
-    small, (image,) = crops_of(tmp_path, competition, [truth], scale=0.25, crop=64)
+    small, (image,) = crops_of(tmp_path, [truth], scale=0.25, crop=64)
     drawn, labels = small[0, 0]
     assert np.array_equal(labels, truth[2::4, 2::4])
     means = image.reshape(64, 4, 64, 4, 3).mean((1, 3))
     assert np.abs(drawn.permute(1, 2, 0).numpy() - means).max() < 1
 
 
-def test_every_pixel_is_as_likely_to_be_drawn(tmp_path, competition):
+def test_every_pixel_is_as_likely_to_be_drawn(tmp_path):
     """An image of nine times the area gives nine times the crops: 900 of 1000, give or take 4.5 deviations."""
     truths = [np.full((32, 32), 0, np.uint8), np.full((96, 96), 1, np.uint8)]
-    uneven, _ = crops_of(tmp_path, competition, truths, crop=32)
+    uneven, _ = crops_of(tmp_path, truths, crop=32)
     drawn = sum(int(uneven[0, number][1][0, 0]) for number in range(1000))
     assert abs(drawn - 900) < 4.5 * np.sqrt(1000 * 0.9 * 0.1)
 
@@ -83,7 +88,7 @@ def test_a_crop_depends_on_epoch_and_number_alone(crops):
     assert len(set(images)) == len(images)
     image, labels = first[0, 0]
     assert (image.shape, str(image.dtype)) == ((3, 64, 64), "torch.uint8")
-    assert (labels.shape, str(labels.dtype)) == ((64, 64), "torch.int64")
+    assert (labels.shape, str(labels.dtype)) == ((64, 64), "torch.uint8")
 
 
 def test_an_epoch_sees_about_all_pixels(crops):
@@ -120,3 +125,44 @@ def test_validation_images_are_shared_without_repeat(images, ranks):
 
 def test_ignored_pixels_stay_ignored_in_crops(crops):
     assert any((crops[0, number][1] == IGNORE).any() for number in range(200))
+
+
+def test_validation_sees_the_whole_image_and_its_own_labels(crops, scenes, competition):
+    pairs = [crops.pairs[3], crops.pairs[5]]
+    number, image, labels = WholeImages(pairs, crops.reading, 0.5)[1]
+    assert number == 1
+    assert np.array_equal(labels, read_labels(pairs[1].mask, competition))
+    assert image.shape == (*(round(side / 2) for side in labels.shape), 3)
+
+
+def test_several_scales_are_seen_alike(tmp_path):
+    """Stripes of 8 pixels are 8, 4 and 16 pixels wide at scales of 1, 1/2 and 2; each scale gives a third of the crops."""
+    truth = np.repeat(np.tile(np.uint8([0, 1]), 20), 8)[None].repeat(320, 0)
+    several, _ = crops_of(tmp_path, [truth], scales=[1, 0.5, 2], crop=64)
+    widths = []
+    for number in range(300):
+        line = several[0, number][1][0].numpy()
+        edges = np.flatnonzero(line[1:] != line[:-1])
+        widths.append(int(np.diff(edges).max()))
+    assert sorted(set(widths)) == [4, 8, 16]
+    assert all(abs(widths.count(width) - 100) < 4.5 * np.sqrt(300 * 2 / 9) for width in (4, 8, 16))
+
+
+def test_the_share_of_crops_on_a_rare_class_is_kept(tmp_path):
+    """A speck of 3 pixels in 256 x 256: chance alone would meet it in 6 of 100 crops."""
+    truth = np.zeros((256, 256), np.uint8)
+    truth[200, 100:103] = 4
+    often, _ = crops_of(tmp_path, [truth], rare=0.3, crop=64)
+    met = np.mean([(often[0, number][1] == 4).any().item() for number in range(400)])
+    assert abs(met - (0.3 + 0.7 * 64 * 66 / 256**2)) < 4.5 * np.sqrt(0.3 * 0.7 / 400)
+    middle = [often[1, number][1].numpy() for number in range(100)]
+    assert sum((labels[32, 30:34] == 4).any() for labels in middle) >= 15, "the crop is centred on it"
+
+
+def test_an_excluded_tile_is_not_learnt(tmp_path):
+    truth = np.ones((128, 128), np.uint8)
+    part, _ = crops_of(tmp_path, [truth], exclude=["0@r0-128c0-64"], crop=64, tile=64)
+    assert all(chance == 0 for tile, chance in zip(part.tiles, part.pool.chances, strict=True) if tile.window[2] == 0)
+    seen = [part[0, number][1] for number in range(50)]
+    assert {int(value) for labels in seen for value in labels.unique()} == {1, IGNORE}
+    assert part.pixels == 128 * 64

@@ -138,7 +138,7 @@ def test_a_part_of_an_image_is_a_window_of_it(tmp_path_factory, place, scale):
     part = Pair("part", pair.image, pair.mask, "part", (top, top + height, left, left + width))
     reading = Reading(described(), IMAGENET)
     area = reading.area(part, scale)
-    assert all(abs(edge - own * scale) <= 1.01 for edge, own in zip(area, part.window, strict=True))
+    assert all(abs(edge - own * scale) <= 1.5 for edge, own in zip(area, part.window, strict=True))
     image, labels = reading.window(part, scale, (0, *reading.shape(part, scale)[:1], 0, reading.shape(part, scale)[1]))
     whole = reading.window(pair, scale, (0, reading.shape(pair, scale)[0], 0, reading.shape(pair, scale)[1]))
     cut = np.s_[area[0] : area[1], area[2] : area[3]]
@@ -156,7 +156,9 @@ def test_excluded_tiles_are_not_learnt_and_still_judged(tmp_path):
     truth[10:30, 20:50] = IGNORE
     assert np.array_equal(reading.window(pair, 1.0, (0, HEIGHT, 0, WIDTH))[1], truth)
     assert np.array_equal(reading.window(pair, 1.0, (15, 40, 25, 71))[1], truth[15:40, 25:71])
-    assert np.array_equal(reading.labels(pair, 1.0).read(0, 20, 0, 30), truth[:20, :30])
+    with reading.labels(pair) as learnt:
+        assert learnt.shape == (HEIGHT, WIDTH)
+        assert np.array_equal(learnt.read(0, 20, 0, 30), truth[:20, :30])
     half = reading.window(pair, 0.5, (0, 46, 0, 36))[1]
     assert (half[5:15, 10:25] == IGNORE).all()
     assert (half == IGNORE).mean() < 0.5
