@@ -25,7 +25,7 @@ class TiffMask:
     def __init__(self, path: Path, colour: bool) -> None:
         self.path, self.wanted = Path(path), colour
         with told(path):
-            self._file = opened(path)
+            self._file = opened(path, OVERVIEW_LEVEL="NONE")  # an averaged overview has values of no class
         kinds = [each.name for each in self._file.colorinterp]
         self.dtype = np.dtype(self._file.dtypes[0])
         self.shape = self._file.height, self._file.width
