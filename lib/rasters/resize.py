@@ -115,7 +115,8 @@ def _weights(own: float, wanted: int, begin: int, end: int, there: int) -> tuple
     place = np.arange(begin, end, dtype=np.float64)[:, None]
     if step > 1:
         low, high = place * step, (place + 1) * step
-        index = np.floor(low + 1e-9) + np.arange(int(np.ceil(step - 1e-9)) + 1)
+        covered = int(np.ceil(step)) + (own % wanted != 0)
+        index = np.floor(low + 1e-9) + np.arange(covered)
         weights = np.clip(np.minimum(index + 1, high) - np.maximum(index, low), 0, 1)
         weights[weights < 1e-9] = 0
     else:
