@@ -153,7 +153,14 @@ def _write_bands(path: Path, pixels: np.ndarray) -> None:
     from rasterio import Affine
 
     height, width, bands = pixels.shape
-    form = {"driver": "GTiff", "height": height, "width": width, "count": bands, "dtype": "uint16", "compress": "deflate"}
+    form = {
+        "driver": "GTiff",
+        "height": height,
+        "width": width,
+        "count": bands,
+        "dtype": "uint16",
+        "compress": "deflate",
+    }
     place = {"crs": "EPSG:32631", "transform": Affine(10, 0, 300000, 0, -10, 4600000)}
     with rasterio.open(path, "w", **form, **place, tiled=True, blockxsize=256, blockysize=256) as file:
         file.write(pixels.transpose(2, 0, 1))

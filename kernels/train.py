@@ -221,7 +221,13 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
         pair = held_out[index]
         image, truth = ready.reading.image(pair, recipe.data.scale), ready.reading.truth(pair)
         labels = labels_of(predictor, Pixels(image), truth.shape, Decision.plain(len(run.competition.classes)))
-        picture = overlay(visible(image, run.competition.images), truth, labels, run.competition, f"{pair.id}: {metric.measure} {value:.3f}")
+        picture = overlay(
+            visible(image, run.competition.images),
+            truth,
+            labels,
+            run.competition,
+            f"{pair.id}: {metric.measure} {value:.3f}",
+        )
         files.write(folders.working / "overlays" / f"{pair.id}.png", encode_png(picture))
     (folders.working / state.STATE).unlink(missing_ok=True)
     if run.diverged:

@@ -59,5 +59,3 @@ def test_a_strange_colour_is_named(tmp_path):
     pairs = folder_with(tmp_path, dubai, mask=encode_png(picture))
     with pytest.raises(DataError, match=r"1_mask.png: colour #090909 is no class's .* row 2, column 5"):
         check(pairs, dubai)
-
-

@@ -1,5 +1,7 @@
 """Windows of images and labels at a working size: alike from the cache and from the files, for every kind of file."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -118,7 +120,9 @@ def test_another_file_rule_or_class_list_is_another_entry(tmp_path):
     Reading(described(), IMAGENET, cache).keep(pair, 1.0)
     assert len(list(cache.folder.iterdir())) == 2
     Reading(described(), IMAGENET, cache).keep(pair, 0.5)
-    Reading(described(ignore=[{"name": "nothing", "value": 9}, {"name": "more", "value": 8}]), IMAGENET, cache).keep(pair, 1.0)
+    Reading(described(ignore=[{"name": "nothing", "value": 9}, {"name": "more", "value": 8}]), IMAGENET, cache).keep(
+        pair, 1.0
+    )
     rgb(tmp_path, 0)[0].image.write_bytes(rgb(tmp_path, 1)[0].image.read_bytes())
     reading = Reading(described(), IMAGENET, cache)
     reading.keep(pair, 1.0)
@@ -150,7 +154,7 @@ def test_a_part_of_an_image_is_a_window_of_it(tmp_path_factory, place, scale):
 
 def test_excluded_tiles_are_not_learnt_and_still_judged(tmp_path):
     pair, _, labels = rgb(tmp_path)
-    reading = Reading(described(), IMAGENET, excluded={pair.image: [(10, 30, 20, 50)]})
+    reading = Reading(described(), IMAGENET, excluded=[replace(pair, window=(10, 30, 20, 50))])
     truth = known(labels)
     assert np.array_equal(reading.truth(pair), truth)
     truth[10:30, 20:50] = IGNORE

@@ -32,5 +32,3 @@ def test_no_data_root_shows_the_tree(tmp_path):
         find_root(load("dubai"), Folders(tmp_path, tmp_path))
     with pytest.raises(DataError, match=r"mounted are:\n    nothing"):
         find_root(load("dubai"), Folders(tmp_path / "empty", tmp_path))
-
-

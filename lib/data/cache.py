@@ -69,9 +69,7 @@ class Cache:
             self._mapped.popitem(last=False)
         return entry
 
-    def add(
-        self, name: str, shape: tuple[int, int], channels: int, dtype: Any, bands: Iterable[Band]
-    ) -> bool:
+    def add(self, name: str, shape: tuple[int, int], channels: int, dtype: Any, bands: Iterable[Band]) -> bool:
         """Write an entry, whole or not at all; False when there is no room for it.
 
         `bands` cover the image from the top. An entry that is there is kept, and `bands` is not looked at.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -48,19 +48,25 @@ class Reading:
         competition: Competition,
         radiometry: Radiometry,
         cache: Cache | None = None,
-        excluded: Mapping[Path, Sequence[Window]] | None = None,
+        excluded: Iterable[Pair] = (),
     ) -> None:
-        """`excluded`: windows of images, in their own pixels, whose labels are not to be learnt."""
+        """`excluded`: parts of images whose labels are not to be learnt."""
         self.competition = competition
         self.radiometry = radiometry
         self.cache = cache
-        self.excluded = dict(excluded or {})
+        self.excluded: dict[Path, list[Window]] = {}
+        self.exclude(excluded)
         self._open: OrderedDict[tuple[Path, float], _Opened] = OrderedDict()
         self._names: dict[tuple[Path, Path | None, float], str] = {}
         self._shapes: dict[Path, tuple[int, int]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_open": OrderedDict()}
+
+    def exclude(self, parts: Iterable[Pair]) -> None:
+        """Ignore the labels of parts of images from now on."""
+        for part in parts:
+            self.excluded.setdefault(part.image, []).append(part.window)
 
     def image_shape(self, pair: Pair) -> tuple[int, int]:
         """Height and width of the whole image at its own size."""

@@ -1,22 +1,20 @@
 """Everything between a data root and the first step: division, statistics, check, cache, tiles, what is drawn.
 
-    ready = make_ready(competition, recipe, root, scratch, say=print)   # the session's first process says what it does
-    ready = make_ready(competition, recipe, root, scratch)              # its ranks find what it has left in `scratch`
+ready = make_ready(competition, recipe, root, scratch, say=print)   # the session's first process says what it does
+ready = make_ready(competition, recipe, root, scratch)              # its ranks find what it has left in `scratch`
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lib.competitions import Competition, Pair, find_pairs
-from lib.competitions.layout import Window
-from lib.data import balance, checks, statistics, tiles
+from lib.data import balance, checks, statistics
 from lib.data.cache import Cache
 from lib.data.census import Census, census
 from lib.data.reading import Reading
@@ -60,9 +58,7 @@ class Ready:
         return self.reading.radiometry
 
 
-def make_ready(
-    competition: Competition, recipe: Recipe, root: Path, scratch: Path, say: Say | None = None
-) -> Ready:
+def make_ready(competition: Competition, recipe: Recipe, root: Path, scratch: Path, say: Say | None = None) -> Ready:
     """Divide the data under `root`, measure it, check every file, and count what its tiles hold.
 
     Without `say`, for ranks: files were checked before, and what was found lies in `scratch`. Raises `DataError` for
@@ -74,7 +70,7 @@ def make_ready(
         checks.sizes(pairs, competition)
     radiometry = statistics.measure(pairs, competition.images, data.radiometry, scratch / "statistics")
     cache = Cache(scratch / "pixels", data.cache_gigabytes * 1e9)
-    reading = Reading(competition, radiometry, cache, excluded_parts(pairs, data.exclude))
+    reading = Reading(competition, radiometry, cache)
     side = max(1, round((data.tile or data.crop) / data.scale))
 
     def counted(some: list[Pair]) -> Census:
@@ -89,28 +85,20 @@ def make_ready(
     if say:
         kept = checks.check(pairs, reading, tuple(data.scale * scale for scale in data.scales))
     division = early or divided()
+    reading.exclude(division.excluded)
     found = counted(division.training)
     pool = Pool(found, data, competition.names)
     if say:
         self_test(data.augment, recipe, _some_labels(found, reading, data.crop))
-        say(f"data: {root}: {len(division.training)} training and {len(division.held_out)} validation images, {division.how}")
+        say(
+            f"data: {root}: {len(division.training)} training and {len(division.held_out)} validation images, {division.how}"
+        )
         images = len({pair.image for pair in pairs})
         say(f"      {images if kept == images else f'{kept} of {images}'} images decoded once, in {cache.folder}")
         for line in balance.report(found.totals, pool.expected(), competition.names, pool.rare):
             say(f"      {line}")
     weights = balance.weights(recipe.train.class_weights, found.totals, competition.names)
     return Ready(division, reading, found, pool, None if weights is None else tuple(weights.tolist()))
-
-
-def excluded_parts(pairs: Sequence[Pair], names: Iterable[str]) -> dict[Path, list[Window]]:
-    """The windows of images that are excluded by the names of tiles (`data.exclude`), in the images' own pixels."""
-    images = {pair.id: pair.image for pair in pairs}
-    found = defaultdict(list)
-    for name in names:
-        part = None if name in images else tiles.parse(name)
-        if part and part[0] in images:
-            found[images[part[0]]].append(part[1])
-    return dict(found)
 
 
 def _some_labels(found: Census, reading: Reading, crop: int) -> list[np.ndarray]:

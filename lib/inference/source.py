@@ -11,6 +11,7 @@ from typing import Protocol
 
 from lib.competitions import Pair
 from lib.competitions.pixels import Images
+from lib.rasters.base import ImageReader, Part
 from lib.rasters.radiometry import Radiometry
 from lib.rasters.reader import Georeference, Pixels, Raster, Reader, open_image, working_shape
 
@@ -35,7 +36,7 @@ class Prepared:
     shape: tuple[int, int]
     """Height and width of the image itself."""
     georeference: Georeference | None
-    large: Raster | None
+    large: ImageReader | None
     """The open file of an image that is too large to be held."""
 
     def __enter__(self) -> Prepared:
@@ -51,10 +52,11 @@ def prepare(pair: Pair, how: Reads, large: int = LARGE) -> Prepared:
 
     Raises `DataError` for a file that cannot be read.
     """
-    image = open_image(pair.image, how.images, how.radiometry)
+    opened = open_image(pair.image, how.images, how.radiometry)
+    image = Part(opened, pair.window) if pair.window else opened
     shape = image.shape
     working = working_shape(shape, how.scale)
-    if isinstance(image, Raster) and shape[0] * shape[1] > large:
+    if isinstance(opened, Raster) and shape[0] * shape[1] > large:
         return Prepared(image.at(working), shape, image.georeference, image)
     with image:
         pixels = Pixels(image.at(working).read(0, working[0], 0, working[1]))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lib.rasters.bands import must_fit
-from lib.rasters.places import Georeference, scaled
+from lib.rasters.places import Georeference, moved, scaled
 from lib.rasters.radiometry import Radiometry
 from lib.rasters.resize import resized, windowed
 
@@ -95,6 +95,25 @@ class Resized(ImageReader):
     def close(self) -> None:
         if self.image is not self.origin:
             self.image.close()
+
+
+class Part(ImageReader):
+    """A window of an image, as an image; closing it closes the image."""
+
+    def __init__(self, image: ImageReader, window: tuple[int, int, int, int]) -> None:
+        """`window`: top, bottom, left, right in the image's own pixels."""
+        top, bottom, left, right = window
+        self.image, self.window, self.shape = image, window, (bottom - top, right - left)
+        self.path, self.dtype, self.bands = image.path, image.dtype, image.bands
+        self.radiometry, self.may_lack_data = image.radiometry, image.may_lack_data
+        self.georeference = moved(image.georeference, top, left)
+
+    def pixels(self, top: int, bottom: int, left: int, right: int) -> tuple[np.ndarray, np.ndarray | None]:
+        above, _, before, _ = self.window
+        return self.image.pixels(top + above, bottom + above, left + before, right + before)
+
+    def close(self) -> None:
+        self.image.close()
 
 
 class Pixels:

@@ -41,6 +41,14 @@ def scaling(own: tuple[float, float], seen: tuple[float, float]) -> np.ndarray:
     return np.diag([own[1] / seen[1], own[0] / seen[0], 1.0])
 
 
+def moved(place: Georeference | None, top: int, left: int) -> Georeference | None:
+    """The georeference of the part of an image that begins at a row and a column."""
+    if place is None or (top, left) == (0, 0):
+        return place
+    step = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], np.float64)
+    return replace(place, transform=transform_of(matrix(place.transform) @ step))
+
+
 def scaled(place: Georeference | None, own: tuple[int, int], seen: tuple[int, int]) -> Georeference | None:
     """The georeference of an image of height and width `own` when it is brought to `seen`."""
     if place is None or tuple(own) == tuple(seen):

@@ -1,7 +1,7 @@
 """Pixels for people: three bands as red, green and blue, whatever the file holds.
 
-    picture = visible(reader.read(0, h, 0, w), competition.images)      # (h, w, 3) uint8, of what a network is fed
-    picture = look(path, competition.images, (420, 315))                # of a file, at a size
+picture = visible(reader.read(0, h, 0, w), competition.images)      # (h, w, 3) uint8, of what a network is fed
+picture = look(path, competition.images, (420, 315))                # of a file, at a size
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The training loss: cross-entropy and Dice, weighted by the recipe, ignored pixels left out of both.
 
-    loss = Loss(recipe.train, class_weights=(0.9, 0.4, 0.9))
+loss = Loss(recipe.train, class_weights=(0.9, 0.4, 0.9))
 """
 
 from __future__ import annotations

@@ -76,7 +76,10 @@ def training_files(competition: Competition, root: Path, mount: str) -> list[Nam
     lists = competition.data.lists
     named_lists = [root / name for name in (lists.train, lists.validation) if name] if lists else []
     pairs = find_pairs(competition.data.train, root)
-    return [*named(pairs, root, mount), *((path, f"{mount}/{path.relative_to(root).as_posix()}") for path in named_lists)]
+    return [
+        *named(pairs, root, mount),
+        *((path, f"{mount}/{path.relative_to(root).as_posix()}") for path in named_lists),
+    ]
 
 
 def test_files(competition: Competition, root: Path, mount: str) -> list[Named]:
