@@ -1,4 +1,4 @@
-"""From pairs to crops: the split, the joint augmentation, the shares of ranks, the check of every file."""
+"""From pairs to crops: the joint augmentation, the shares of ranks, the check of every file."""
 
 import random
 
@@ -13,48 +13,10 @@ from lib.competitions import IGNORE, Pair, find_pairs, load
 from lib.data.checks import check
 from lib.data.datasets import EpochShare, ImageShare, TrainingCrops, WholeImages, to_working_size
 from lib.data.roots import find_root
-from lib.data.splits import split
 from lib.errors import DataError
 from lib.folders import Folders
 from lib.rasters import encode_png, read_labels, write_colours
 from lib.recipe import resolve
-
-
-def pairs_named(*names: str, group=lambda name: name) -> list[Pair]:
-    return [Pair(name, None, None, group(name)) for name in names]
-
-
-@given(st.lists(st.text("abcdef", min_size=1, max_size=4), min_size=2, max_size=40, unique=True), st.randoms())
-def test_a_split_depends_on_names_alone(names, shuffler):
-    pairs = pairs_named(*sorted(names))
-    mixed = list(pairs)
-    shuffler.shuffle(mixed)
-    training, held_out = split(pairs, 0.2, seed=0)
-    again = split(mixed, 0.2, seed=0)
-    assert {pair.id for pair in training} == {pair.id for pair in again[0]}
-    assert [pair.id for pair in held_out] == [pair.id for pair in again[1]]
-    assert training
-    assert held_out
-    assert sorted(pair.id for pair in training + held_out) == sorted(names)
-
-
-def test_groups_stay_whole_and_the_share_is_near():
-    pairs = pairs_named(*[f"{tile}{part}" for tile in "abcdef" for part in "123456789"], group=lambda name: name[0])
-    training, held_out = split(pairs, 0.2, seed=0)
-    assert len(held_out) == 9
-    assert not {pair.group for pair in training} & {pair.group for pair in held_out}
-    assert {split(pairs, 0.2, seed)[1][0].group for seed in range(20)} > {held_out[0].group}
-
-
-@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.9])
-def test_the_share_of_single_images_is_exact(share):
-    training, held_out = split(pairs_named(*map(str, range(40))), share, seed=3)
-    assert (len(training), len(held_out)) == (40 - round(share * 40), round(share * 40))
-
-
-def test_one_group_cannot_be_split():
-    with pytest.raises(DataError, match="in one group cannot be split"):
-        split(pairs_named("a", "b", group=lambda name: "x"), 0.2, seed=0)
 
 
 @pytest.fixture(scope="module")
