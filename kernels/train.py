@@ -74,7 +74,7 @@ def main() -> None:
     recipe.must_share(count)
     brought_weights(folders.inputs)  # what is missing is told before the images are read
 
-    # Data: found, divided, measured, every file decoded once, tiles counted; ranks find all of it in the scratch folder.
+    # Data: found, divided, measured, every file decoded once, tiles counted; ranks find it in the scratch folder.
     root = find_root(competition, folders).resolve()  # at home, errors name the user's folder, not a link to it
     ready = make_ready(competition, recipe, root, folders.scratch, None if ranks.is_rank() else say)
     if len(ready.held_out) < count:
@@ -221,13 +221,8 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
         pair = held_out[index]
         image, truth = ready.reading.image(pair, recipe.data.scale), ready.reading.truth(pair)
         labels = labels_of(predictor, Pixels(image), truth.shape, Decision.plain(len(run.competition.classes)))
-        picture = overlay(
-            visible(image, run.competition.images),
-            truth,
-            labels,
-            run.competition,
-            f"{pair.id}: {metric.measure} {value:.3f}",
-        )
+        shown, title = visible(image, run.competition.images), f"{pair.id}: {metric.measure} {value:.3f}"
+        picture = overlay(shown, truth, labels, run.competition, title)
         files.write(folders.working / "overlays" / f"{pair.id}.png", encode_png(picture))
     (folders.working / state.STATE).unlink(missing_ok=True)
     if run.diverged:

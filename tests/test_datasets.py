@@ -136,7 +136,7 @@ def test_validation_sees_the_whole_image_and_its_own_labels(crops, scenes, compe
 
 
 def test_several_scales_are_seen_alike(tmp_path):
-    """Stripes of 8 pixels are 8, 4 and 16 pixels wide at scales of 1, 1/2 and 2; each scale gives a third of the crops."""
+    """Stripes of 8 pixels are 8, 4 and 16 wide at scales of 1, 1/2 and 2; each scale gives a third of the crops."""
     truth = np.repeat(np.tile(np.uint8([0, 1]), 20), 8)[None].repeat(320, 0)
     several, _ = crops_of(tmp_path, [truth], scales=[1, 0.5, 2], crop=64)
     widths = []

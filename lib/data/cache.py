@@ -55,7 +55,7 @@ class Cache:
         self.__init__(**state)
 
     def get(self, name: str) -> Entry | None:
-        """An entry's image (H, W, B) and labels (H, W) uint8, read from disk where they are touched; None without one."""
+        """An entry's image (H, W, B) and labels (H, W) uint8, read from disk where touched; None without one."""
         if name in self._mapped:
             self._mapped.move_to_end(name)
             return self._mapped[name]

@@ -24,7 +24,7 @@ from lib.recipe import Recipe
 
 
 class TrainingCrops(Dataset):
-    """Augmented crops: item (epoch, number) is a (B, crop, crop) uint8 or float32 image and (crop, crop) uint8 labels."""
+    """Augmented crops: item (epoch, number) is an image (B, crop, crop), as fed, and its labels (crop, crop) uint8."""
 
     def __init__(self, census: Census, pool: Pool, reading: Reading, recipe: Recipe) -> None:
         """`census`: the tiles of the training pairs; `pool`: how likely each is drawn."""
@@ -50,8 +50,8 @@ class TrainingCrops(Dataset):
         return torch.from_numpy(pixels), torch.from_numpy(np.ascontiguousarray(drawn["mask"]))
 
     def cut(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """A crop as it lies in its image: around a pixel of a tile, shifted to stay inside its pair's part of the image,
-        and smaller than asked where that is."""
+        """A crop as it lies in its image: around a pixel of a tile, shifted to stay inside its pair's part of the
+        image, and smaller than asked where that is."""
         data = self.recipe.data
         number, rare = self.pool.draw(rng)
         tile = self.tiles[number]

@@ -161,7 +161,7 @@ class Reading:
         return self._open[key]
 
     def _name(self, pair: Pair, scale: float) -> str:
-        """What tells a cache entry from others: the files as they are now, and everything that decides on the pixels."""
+        """What tells a cache entry from others: the files as they are now, and what decides on the pixels."""
         key = pair.image, pair.mask, scale
         if key not in self._names:
             states = [(str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in key[:2] if path]

@@ -105,8 +105,5 @@ def fill(model: Segmenter, tensors: dict[str, torch.Tensor], path: Path) -> None
 
 def _bands(competition: Competition) -> str:
     """What a competition reads of its images, in words."""
-    told = competition.images.model_dump(exclude_defaults=True)
-    return (
-        ", ".join(f"images.{key} = {list(value) if isinstance(value, tuple) else value}" for key, value in told.items())
-        or "8-bit RGB"
-    )
+    told = competition.images.model_dump(mode="json", exclude_defaults=True)
+    return ", ".join(f"images.{key} = {value}" for key, value in told.items()) or "8-bit RGB"

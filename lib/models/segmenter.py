@@ -18,7 +18,7 @@ STRIDE = 32
 
 
 class Segmenter(nn.Module):
-    """`forward`: (N, B, H, W), what `radiometry` feeds: uint8, or float in its units → (N, C, H, W) logits, any H, W."""
+    """`forward`: (N, B, H, W) as `radiometry` feeds it, uint8 or float → (N, C, H, W) logits, any H and W."""
 
     def __init__(self, net: nn.Module, radiometry: Radiometry = IMAGENET) -> None:
         super().__init__()

@@ -44,8 +44,8 @@ def validate(
 
     Images are predicted by the functions that make a submission, and scored by those that score one: where the rule
     tells instances apart, connected components of the masks are instances. `ids` are those of all held-out images, for
-    rules that group them. `images` yields a number, the image at the working size and its labels at their own. It may break off with `SessionEnds`; when it does on one rank, that is raised on all of
-    them.
+    rules that group them. `images` yields a number, the image at the working size and its labels at their own; it may
+    break off with `SessionEnds`, and when it does on one rank, that is raised on all of them.
     """
     together.same_buffers(model)
     training = model.training
