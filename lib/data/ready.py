@@ -90,9 +90,8 @@ def make_ready(competition: Competition, recipe: Recipe, root: Path, scratch: Pa
     pool = Pool(found, data, competition.names)
     if say:
         self_test(data.augment, recipe, _some_labels(found, reading, data.crop))
-        say(
-            f"data: {root}: {len(division.training)} training and {len(division.held_out)} validation images, {division.how}"
-        )
+        say(f"data: {root}: {len(division.training)} training and {len(division.held_out)} validation images")
+        say(f"      {division.how}")
         images = len({pair.image for pair in pairs})
         say(f"      {images if kept == images else f'{kept} of {images}'} images decoded once, in {cache.folder}")
         for line in balance.report(found.totals, pool.expected(), competition.names, pool.rare):

@@ -79,7 +79,7 @@ class DataRecipe(Strict):
     uninformative: tuple[str, ...] = ()
     """Classes of which whole tiles teach little, such as open sea."""
     augment: Annotated[Any, BeforeValidator(_policy)] = "aerial"
-    """none · flips: the eight orientations · light: and a little light · aerial: orientations, scale, light and colour ·
+    """none · flips: the eight orientations · light: and a little light · aerial: orientations, scale, light, colour ·
     strong: more of all of it, blur, noise, holes. Or a list of albumentations transforms by hand."""
     radiometry: Literal["auto", "imagenet", "statistics", "percentiles"] = "auto"
     """How pixel values are normalised, one rule for the whole set: ImageNet's statistics · each band's own mean and
