@@ -25,6 +25,7 @@ from lib import garbage
 
 garbage.seldom()
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch.utils.data import DataLoader
@@ -219,7 +220,7 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
         if limit.left is not None and limit.left < limit.reserve / 2:
             break
         pair = held_out[index]
-        image, truth = ready.reading.image(pair, recipe.data.scale), ready.reading.truth(pair)
+        image, truth = np.array(ready.reading.image(pair, recipe.data.scale)), ready.reading.truth(pair)
         labels = labels_of(predictor, Pixels(image), truth.shape, Decision.plain(len(run.competition.classes)))
         shown, title = visible(image, run.competition.images), f"{pair.id}: {metric.measure} {value:.3f}"
         picture = overlay(shown, truth, labels, run.competition, title)

@@ -79,7 +79,7 @@ class WholeImages(Dataset):
 
     def __getitem__(self, index: int) -> tuple[int, np.ndarray, np.ndarray]:
         pair = self.pairs[index]
-        return index, self.reading.image(pair, self.scale), self.reading.truth(pair)
+        return index, np.array(self.reading.image(pair, self.scale)), self.reading.truth(pair)
 
 
 class EpochShare(Sampler[tuple[int, int]]):

@@ -59,7 +59,7 @@ class DataRecipe(Strict):
     """Divide into so many parts, of which `fold` is held out, instead of a share; 0: no folds."""
     fold: int = Field(default=0, ge=0)
     """The part that is held out, from 0."""
-    block: AutoInt = Field(default=None, ge=64)
+    block: AutoInt = Field(default=None, ge=16)
     """Side of spatial blocks, in pixels of the image itself. auto: an eighth of the image's shorter side, no less than
     two crops."""
     margin: AutoInt = Field(default=None, ge=0)
