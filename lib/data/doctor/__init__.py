@@ -13,7 +13,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib.competitions import Competition
-from lib.competitions.layout import without_layout
 from lib.data.doctor import (
     alignment,
     classes_file,
@@ -29,19 +28,20 @@ from lib.data.doctor import (
 from lib.data.doctor.findings import LEVELS, Diagnosis, Example, Finding, ordered
 from lib.data.doctor.judge import Judge, Table
 from lib.data.doctor.records import Track, look_at
+from lib.errors import UsageError
 
 __all__ = ["LEVELS", "Diagnosis", "Example", "Finding", "examine"]
 
 
 def examine(competition: Competition | None, root: Path, track: Track = lambda items, words: items) -> Diagnosis:
-    """Look at every image and mask under `root`.
+    """Look at every image and mask under `root`; pairs are guessed where no competition says how they are named.
 
     Raises `UsageError` where no pair of files is found; everything else that is wrong becomes a finding.
     """
     root = Path(root)
-    if competition is not None and competition.data.train is None:
-        raise without_layout(competition.name)
-    if competition is None:
+    if not root.is_dir():
+        raise UsageError(f"the data folder {root} does not exist", "give it with --data DIR")
+    if competition is None or competition.data.train is None:
         found = pairs.guessed(root)
     else:
         found = pairs.by_patterns(competition, root, lambda known: pairs.split_parts(competition, known))
@@ -67,14 +67,14 @@ def examine(competition: Competition | None, root: Path, track: Track = lambda i
     ]
     facts = {
         "competition": competition and competition.name,
-        "images": len(records),
-        "masks": found.masks,
+        "images": sum(not record.stray for record in records),
+        "masks": sum(record.mask is not None for record in records),
         "coding": judge.kind,
         "parts": _parts(records),
         "classes": shares.facts(table, judge),
         **statistics.facts(records),
     }
-    return Diagnosis(root, ordered(findings), facts, tuple(records))
+    return Diagnosis(root, ordered(findings), facts, tuple(records), judge, table)
 
 
 def _parts(records: list) -> dict[str, int]:

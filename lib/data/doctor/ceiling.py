@@ -1,7 +1,7 @@
 """How good the best possible mask can be at a working size: what is lost by shrinking labels and bringing them back.
 
-rows = squares(masks, classes=25)              # [Row(side=512, labels=0.97, probabilities=0.99, …), …]
-rows = scales(masks, classes=25)               # the same by `data.scale`: [Row(scale=0.5, …), …]
+squares, scales = table(masks, classes=25)     # [Row(side=512, labels=0.97, probabilities=0.99, …), …]
+found = measure(diagnosis)                     # of a data set that was looked at, as a document
 
 Two ways, both of a perfect model. Labels: picked by nearest neighbour, shrinking and growing. Probabilities: a class's
 share of each pixel's area, grown bilinearly; then the most probable class, as `submit.py` restores masks. A score is
@@ -10,13 +10,22 @@ Dice, averaged over the classes that a mask holds, then over masks. Ignored pixe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
 
+from lib.competitions import IGNORE
+from lib.data.doctor.counting import NAN, codes_of
+from lib.data.doctor.findings import Diagnosis
+from lib.data.doctor.judge import Judge, Table, usable
+from lib.data.doctor.reading import LARGE, strips
+from lib.data.doctor.records import Mask, Track
+from lib.errors import DataError
 from lib.scoring import areas
 
 SIDES = (256, 320, 368, 512, 768, 1024, 1536)
@@ -24,6 +33,9 @@ SIDES = (256, 320, 368, 512, 768, 1024, 1536)
 
 SCALES = (0.125, 0.25, 0.333, 0.5, 0.75)
 """Values of `data.scale` that are tried."""
+
+MOST = 24
+"""Masks of a data set that are measured."""
 
 ROWS = 256
 """Rows that are grown at a time."""
@@ -67,7 +79,7 @@ def table(
     classes: int,
     sides: Sequence[int] = SIDES,
     ratios: Sequence[float] = SCALES,
-    track=None,
+    track: Track | None = None,
     workers: int = 2,
 ) -> tuple[list[Row], list[Row]]:
     """Rows for squares of `sides` and rows for `ratios`; sizes that are no smaller than every mask are left out."""
@@ -89,10 +101,50 @@ def table(
     return _rows(seen, "side"), _rows(seen, "scale")
 
 
-def enough(rows: Iterable[Row]) -> Row | None:
-    """The smallest size whose ceiling, by probabilities, is `GOOD`."""
-    good = [row for row in rows if row.probabilities >= GOOD]
-    return min(good, key=lambda row: row.side or row.scale, default=None)
+def measure(diagnosis: Diagnosis, track: Track | None = None) -> dict[str, Any]:
+    """The ceiling of a data set's masks: of at most `MOST`, spread evenly over it.
+
+    Raises `DataError` where there is no mask that can be measured.
+    """
+    chosen = [record.mask for record in diagnosis.images if usable(record) and record.mask.values.total]
+    chosen = [mask for mask in chosen if mask.head.shape[0] * mask.head.shape[1] <= LARGE]
+    chosen = chosen[:: max(1, -(-len(chosen) // MOST))]
+    if not chosen:
+        raise DataError("there is no mask to measure the ceiling on", "python launch.py doctor without --ceiling")
+    swatches = diagnosis.judge.swatches(diagnosis.table)
+    names = [str(swatch["name"]) for swatch in swatches]
+    reads = [partial(labels_of, mask, diagnosis.judge, diagnosis.table) for mask in chosen]
+    squares, scaled = table(reads, min(len(names), 254), track=track)
+    best = min((row for row in scaled if round(row.probabilities, 3) >= GOOD), key=lambda row: row.scale, default=None)
+    return {
+        "squares": [row.document(names) for row in squares],
+        "scales": [row.document(names) for row in scaled],
+        "masks": len(chosen),
+        "sizes": len({mask.head.shape for mask in chosen}),
+        "set": f"data.scale={best.scale:g}" if best else "data.scale=1",
+        "good": GOOD,
+    }
+
+
+def labels_of(mask: Mask, judge: Judge, values: Table) -> np.ndarray:
+    """A mask's pixels as class indices, or without a competition as places in the table: (H, W) uint8, 255 for none."""
+    codes = judge.codes(mask)
+    classes = judge.classes(codes) if judge.competition else np.searchsorted(values.codes, codes)
+    known = np.where((classes >= 0) & (classes < IGNORE), classes, IGNORE).astype(np.uint8)
+    pixels = np.concatenate([strip for _, strip in strips(mask.path, mask.head)])
+    stored = codes_of(pixels)
+    if stored.dtype.kind == "f":
+        stored = np.nan_to_num(np.floor(stored), nan=NAN).astype(np.int64)
+    if stored.dtype == np.uint8:
+        table = np.full(256, IGNORE, np.uint8)
+        table[mask.values.codes] = known
+        return cv2.LUT(stored, table)
+    if stored.dtype == np.uint32:
+        table = np.full(1 << 24, IGNORE, np.uint8)
+        table[mask.values.codes] = known
+        return table[stored]
+    place = np.clip(np.searchsorted(mask.values.codes, stored), 0, len(known) - 1)
+    return np.where(mask.values.codes[place] == stored, known[place], IGNORE).astype(np.uint8)
 
 
 def by_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -13,7 +13,9 @@ def check(records: Sequence[Record], competition: Competition | None) -> list[Fi
     """Unreadable and truncated files, empty ones, JPEG masks, masks with numbers that are not whole."""
     found = []
     for kind in ("image", "mask"):
-        seen = [getattr(record, kind) for record in records if getattr(record, kind)]
+        seen = [
+            file for record in records if (file := getattr(record, kind)) and not (record.stray and kind == "image")
+        ]
         broken = [file for file in seen if file.error]
         if broken:
             what = f"{several(len(broken), kind)} that cannot be read: the first {broken[0].error}"
@@ -28,7 +30,7 @@ def check(records: Sequence[Record], competition: Competition | None) -> list[Fi
         kinds = max(len(record.mask.values.codes) for record in lossy)
         what = f"{several(len(lossy), 'mask')} saved as JPEG, which changes values: up to {kinds:,} in one"
         fix = "save masks as PNG from their source; or read them with masks.threshold or masks.tolerance"
-        example = Example(lossy[0].image.path, lossy[0].mask.path)
+        example = Example(lossy[0].shown, lossy[0].mask.path)
         paths = tuple(record.mask.path for record in lossy)
         level = "warning" if told else "error"
         found.append(Finding(level, "files", what, paths, len(lossy) / len(masks), fix, example))
@@ -36,7 +38,7 @@ def check(records: Sequence[Record], competition: Competition | None) -> list[Fi
     if fractional:
         what = f"{several(len(fractional), 'mask')} with numbers that are not whole, which are no classes"
         fix = "save class numbers as whole numbers"
-        example = Example(fractional[0].image.path, fractional[0].mask.path)
+        example = Example(fractional[0].shown, fractional[0].mask.path)
         paths = tuple(record.mask.path for record in fractional)
         found.append(Finding("error", "files", what, paths, len(fractional) / len(masks), fix, example))
     return found

@@ -31,7 +31,7 @@ class Example:
 
     def place(self, root: Path) -> str:
         """In words: `masks/a.png at row 3, column 9`."""
-        file = self.mask if self.row is not None and self.mask else self.image or self.mask
+        file = self.mask or self.image
         words = relative(file, root) if file else ""
         if self.row is not None:
             words += f" at row {self.row}, column {self.column}"
@@ -62,6 +62,9 @@ class Diagnosis:
     facts: dict[str, Any] = field(default_factory=dict)
     images: tuple[Any, ...] = ()
     """A record for each image (`lib.data.doctor.records.Record`)."""
+    judge: Any = None
+    table: Any = None
+    """How values were read, and all of them (`lib.data.doctor.judge`)."""
 
     @property
     def failed(self) -> bool:

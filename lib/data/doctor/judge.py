@@ -147,7 +147,7 @@ class Table:
                 row[2] += int(values.between[place])
                 if values.counts[place] > row[3]:
                     at = int(values.rows[place]), int(values.columns[place])
-                    row[3], row[4] = int(values.counts[place]), Example(record.image.path, record.mask.path, *at)
+                    row[3], row[4] = int(values.counts[place]), Example(record.shown, record.mask.path, *at)
                 if not row[5] or row[5][-1] is not record:
                     row[5].append(record)
         codes = np.array(sorted(every), np.int64)

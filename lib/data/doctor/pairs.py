@@ -41,8 +41,7 @@ class Found:
 
     records: list[Record]
     findings: list[Finding]
-    masks: int
-    """Mask files, partners or not."""
+    """Strays, masks without an image, are among them."""
 
 
 def by_patterns(competition: Competition, root: Path, divided: Callable[[list[Pair]], dict[str, str]]) -> Found:
@@ -51,8 +50,6 @@ def by_patterns(competition: Competition, root: Path, divided: Callable[[list[Pa
     `divided`: from pairs to the part of each id. Raises `UsageError` where no image fits at all.
     """
     source = competition.data.train
-    if not Path(root).is_dir():
-        raise UsageError(f"the data folder {root} does not exist", "give it with --data DIR")
     images = [(path, found, source.identity(found)) for path, found in find(root, source.images)]
     if not images:
         raise UsageError(
@@ -79,7 +76,8 @@ def by_patterns(competition: Competition, root: Path, divided: Callable[[list[Pa
         for record in records:
             record.part = parts.get(record.id)
     records += _tests(competition, root, {record.image.path for record in records})
-    return Found(sorted(records, key=lambda record: record.id), findings, len(expected) - len(lonely) + len(strays))
+    records += _strays(strays, root)
+    return Found(sorted(records, key=lambda record: record.id), findings)
 
 
 def _tests(competition: Competition, root: Path, known: set[Path]) -> list[Record]:
@@ -99,9 +97,6 @@ def _tests(competition: Competition, root: Path, known: set[Path]) -> list[Recor
 
 def guessed(root: Path) -> Found:
     """Pairs without a competition: what `pairs_of` finds, and what it finds no partner for."""
-    root = Path(root)
-    if not root.is_dir():
-        raise UsageError(f"the data folder {root} does not exist", "give it with --data DIR")
     pairs, lonely, strays = pairs_of(root)
     if not pairs:
         raise UsageError(
@@ -116,7 +111,14 @@ def guessed(root: Path) -> Found:
     tests = [path for path in lonely if part_of(path, root) == "test"]
     findings = _partners(root, [(path, None) for path in lonely if path not in tests], strays, len(records))
     findings += _stems([image for image, _ in pairs], root, None)
-    return Found(sorted(records, key=lambda record: record.id), findings, len(pairs) + len(strays))
+    records += _strays(strays, root)
+    return Found(sorted(records, key=lambda record: record.id), findings)
+
+
+def _strays(paths: list[Path], root: Path) -> list[Record]:
+    """Masks without an image, whose values are looked at too."""
+    ids = [f"mask:{relative(path, root)}" for path in paths]
+    return [Record(name, name, Picture(path), Mask(path), stray=True) for name, path in zip(ids, paths, strict=True)]
 
 
 def pairs_of(root: Path) -> tuple[list[tuple[Path, Path]], list[Path], list[Path]]:

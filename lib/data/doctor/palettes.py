@@ -29,7 +29,7 @@ def check(records: Sequence[Record], judge: Judge, root: Path) -> list[Finding]:
     what = f"{len(held):,}{some} masks are palette PNGs ({first_folders(paths, root)})"
     if held[0].mask.head.format != "PNG":
         what = what.replace("PNGs", "pictures")
-    example = Example(held[0].image.path, held[0].mask.path)
+    example = Example(held[0].shown, held[0].mask.path)
     share = len(held) / len(masks)
     wrong = _wrong_way(held, judge)
     if wrong:

@@ -72,6 +72,13 @@ class Record:
     part: str | None = None
     """training, validation or test, where that is known."""
     fit: alignment.Fit | None = None
+    stray: bool = False
+    """A mask without an image: `image` stands for nothing, and is not looked at."""
+
+    @property
+    def shown(self) -> Path | None:
+        """The image's path, where there is an image."""
+        return None if self.stray else self.image.path
 
 
 def look_at(todo: Sequence[Record], track: Track) -> list[Record]:
@@ -85,7 +92,7 @@ def look_at(todo: Sequence[Record], track: Track) -> list[Record]:
 
 
 def _look(record: Record) -> Record:
-    grey = _look_at_image(record.image)
+    grey = None if record.stray else _look_at_image(record.image)
     borders = _look_at_mask(record.mask) if record.mask else None
     if grey is not None and borders is not None and grey.shape == borders.shape:
         record.fit = alignment.fit(grey, borders)

@@ -116,5 +116,5 @@ def _missing(table: Table, judge: Judge) -> list[Finding]:
 
 def _finding(level: str, chosen: list[Record], of: list[Record], what: str, fix: str | None) -> Finding:
     paths = tuple(record.mask.path for record in chosen)
-    example = Example(chosen[0].image.path, chosen[0].mask.path)
+    example = Example(chosen[0].shown, chosen[0].mask.path)
     return Finding(level, "shares", what, paths, len(chosen) / len(of), fix, example)
