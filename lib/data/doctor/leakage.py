@@ -34,15 +34,21 @@ FLAT = 3.0
 LIKE, LIKE_OVERLAP = 0.93, 0.985
 """Correlations from which edges go on in one another, and from which strips are the same ground."""
 
+RATHER_LIKE, AHEAD = 0.8, 0.15
+"""Correlation from which edges go on in one another if no other edge comes so near to either."""
+
 MOST = 3000
 """Images that are compared; of more, every n-th is."""
 
 BATCH = 256
 
+TREND = np.linalg.qr(np.vander(np.linspace(-1, 1, BINS), 3))[0].astype(np.float32)
+"""(BINS, 3): what is removed from every strip, since slow changes of light look alike everywhere."""
+
 
 @dataclass(frozen=True)
 class Edges:
-    """Rows and columns of one image, short: unit vectors of mean 0, all zero where there is no texture."""
+    """Rows and columns of one image, short: unit vectors without their trend, all zero where there is no texture."""
 
     shape: tuple[int, int]
     outer: np.ndarray
@@ -93,7 +99,7 @@ def _last(lines: np.ndarray) -> np.ndarray:
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     vectors = vectors.astype(np.float32)
-    vectors -= vectors.mean(axis=-1, keepdims=True)
+    vectors = vectors - vectors @ TREND @ TREND.T
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.where(length > FLAT * BINS**0.5, vectors / np.maximum(length, 1e-6), 0).astype(np.float32)
 
@@ -121,13 +127,22 @@ def _adjacent(known: list[Record]) -> list[tuple[int, int]]:
             np.fill_diagonal(likeness, -1)
             best, back = likeness.argmax(axis=1), likeness.argmax(axis=0)
             for place, other in enumerate(best):
-                if likeness[place, other] < LIKE or back[other] != place:
+                if back[other] != place or not _stands_out(likeness, place, int(other)):
                     continue
                 one, two = known[members[place]].image.edges, known[members[other]].image.edges
                 apart = np.abs(one.lines[last].astype(int) - two.lines[first]).mean()
                 if apart < 2.0 * max(one.step[last], two.step[first]) + 1:
                     found.append((members[place], members[other]))
     return found
+
+
+def _stands_out(likeness: np.ndarray, place: int, other: int) -> bool:
+    """Whether two edges are alike, or alike enough where no other edge comes near."""
+    value = likeness[place, other]
+    if value >= LIKE:
+        return True
+    rivals = np.concatenate([np.delete(likeness[place], other), np.delete(likeness[:, other], place)])
+    return value >= RATHER_LIKE and value - rivals.max() >= AHEAD
 
 
 def _overlapping(known: list[Record]) -> list[tuple[int, int]]:

@@ -36,6 +36,8 @@ MANY = 512
 
 def mixed_codes(table: Table, judge: Judge, records: Sequence[Record]) -> tuple[np.ndarray, list[Record]]:
     """Which of a table's values look made by resizing, (n,) bool, and the masks that hold several of them."""
+    if judge.competition and judge.competition.masks.threshold is not None:
+        return np.zeros(len(table.codes), bool), []  # values between are told apart by it
     made = _colours(table) if judge.kind == "colour" else _numbers(table, judge, records)
     if made.sum() < LEAST:
         return np.zeros(len(table.codes), bool), []

@@ -9,7 +9,7 @@ import numpy as np
 
 from lib.competitions import IGNORE
 from lib.data.doctor.findings import Example, Finding, several
-from lib.data.doctor.judge import Judge, Table, usable
+from lib.data.doctor.judge import NONE, Judge, Table, usable
 from lib.errors import first
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def _background(table: Table, judge: Judge) -> int | None:
 
 def _missing(table: Table, judge: Judge) -> list[Finding]:
     competition = judge.competition
-    if competition is None:
-        return []
+    if competition is None or (table.meaning == NONE).any():
+        return []  # masks that hold strange values are not read right yet
     holders: dict[int, set[int]] = {}
     examples = {}
     for place, meaning in enumerate(table.meaning.tolist()):
