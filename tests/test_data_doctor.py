@@ -1,10 +1,8 @@
-"""`launch.py doctor --data DIR`: each fault, planted alone into a healthy folder, is found; else nothing is."""
+"""`launch.py doctor --data DIR`: faults of pairs, files and statistics, planted alone, are found; else nothing is."""
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from pathlib import Path
 
 import cv2
@@ -14,92 +12,23 @@ import rasterio
 from PIL import Image
 from rasterio.transform import Affine
 
-from lib.competitions import IGNORE, load
-from lib.competitions.loader import parse
-from lib.data.doctor import counting, examine
-from lib.data.doctor.classes_file import colour_of
-from lib.data.scenes import scene
+from lib.competitions import load
+from lib.data.doctor import counting, examine, reading, records
+from tests import doctor_folder
 from tests.conftest import PROJECT
+from tests.doctor_folder import IDS, LAYOUT, NAMES, SIDE, Folder, binary, only
 
 DUBAI = PROJECT.parent / "shared" / "data" / "dubai"
 
-COLOURS = ["#00FFFF", "#FFFF00", "#FF00FF", "#00FF00", "#0000FF", "#FFFFFF"]
-NAMES = ["urban", "field", "range", "forest", "water", "barren"]
-SIDE = 160
-IDS = "abcdefgh"
 
-
-@pytest.fixture(scope="module")
-def pictures() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Eight scenes with all classes; no pixel is ignored."""
-    drawn = {}
-    for number, name in enumerate(IDS):
-        image, labels = scene(40 + number, SIDE, SIDE + 8)
-        labels[labels == IGNORE] = 1
-        drawn[name] = image, labels
-    every = [set(np.unique(labels).tolist()) for _, labels in drawn.values()]
-    assert all(sum(label in kinds for kinds in every) > 1 for label in range(6))
-    return drawn
-
-
-class Folder:
-    """A data root of images/ID.png and masks/ID.png, and a competition that describes it."""
-
-    def __init__(self, root: Path, pictures: dict) -> None:
-        self.root, self.pictures = root, pictures
-        for name in pictures:
-            self.image(name, pictures[name][0])
-            self.mask(name, pictures[name][1])
-
-    def path(self, kind: str, name: str) -> Path:
-        path = self.root / kind / (name if "." in name else f"{name}.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def image(self, name: str, pixels: np.ndarray, **more) -> None:
-        Image.fromarray(pixels).save(self.path("images", name), **more)
-
-    def mask(self, name: str, pixels: np.ndarray) -> None:
-        Image.fromarray(pixels).save(self.path("masks", name))
-
-    def masks(self, change) -> None:
-        """Every mask changed."""
-        for name, (_, labels) in self.pictures.items():
-            self.mask(name, change(labels.copy()))
-
-    def colours(self) -> np.ndarray:
-        return np.array([[int(text[start : start + 2], 16) for start in (1, 3, 5)] for text in COLOURS], np.uint8)
-
-    def competition(self, coding="index", classes=6, first=0, masks="", images="", layout="", more=""):
-        text = f'name = "field"\n{layout or LAYOUT}\n[images]\n{images}\n[masks]\ncoding = "{coding}"\n{masks}\n'
-        for place in range(classes):
-            text += f'[[classes]]\nname = "{NAMES[place]}"\ncolour = "{COLOURS[place]}"\n'
-            text += f"value = {place + first}\n" if coding == "index" else ""
-        text += f'{more}\n[submission.zip]\npixels = "index"\n[metric]\nmeasure = "iou"\n'
-        path = self.root.parent / "field.toml"
-        path.write_text(text)
-        return parse(path)
-
-    def found(self, competition=None):
-        return examine(competition, self.root).findings
-
-
-LAYOUT = '[data.train]\nimages = "images/{id}.png"\nmasks = "masks/{id}.png"'
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    return Folder(tmp_path / "data")
 
 
 @pytest.fixture
-def folder(tmp_path, pictures) -> Folder:
-    return Folder(tmp_path / "data", pictures)
-
-
-def only(findings, check: str, level: str, words: str):
-    """The one finding, which is of this check and level and says so."""
-    said = [(finding.level, finding.check, finding.what) for finding in findings]
-    assert len(findings) == 1, said
-    assert (findings[0].check, findings[0].level) == (check, level), said
-    assert re.search(words, findings[0].what), said
-    assert findings[0].level == "note" or findings[0].fix
-    return findings[0]
+def pictures():
+    return doctor_folder.pictures()
 
 
 def test_a_healthy_folder_has_no_findings(folder):
@@ -228,286 +157,6 @@ def test_masks_saved_as_jpeg(folder, pictures):
     assert "8 masks saved as JPEG" in found[0].what
 
 
-# values
-
-
-def test_a_value_that_no_class_has(folder, pictures):
-    labels = pictures["c"][1].copy()
-    labels[30:40, 50:60] = 9
-    folder.mask("c", labels)
-    told = only(folder.found(folder.competition()), "values", "error", "value 9 is no class's: in 1 of 8 masks")
-    assert told.share == pytest.approx(100 / (8 * SIDE * (SIDE + 8)))
-    assert (told.example.mask, told.example.row, told.example.column) == (folder.path("masks", "c"), 30, 50)
-    folder.masks(lambda labels: folder.colours()[labels])
-    colour = folder.colours()[pictures["c"][1]]
-    colour[30:40, 50:60] = (12, 13, 14)
-    folder.mask("c", colour)
-    only(folder.found(folder.competition("colour")), "values", "error", "colour #0C0D0E is no class's")
-    only(folder.found(), "values", "warning", "colour #0C0D0E is rare and nobody explains it: in 1 of 8 masks")
-    assert folder.found(folder.competition("colour", masks="tolerance = 20")) != ()
-    black = folder.competition("colour", more='[[ignore]]\nname = "odd"\ncolour = "#0C0D0E"')
-    only(folder.found(black), "values", "note", r"#0C0D0E \(odd\) is ignored: in 1 of 8 masks")
-
-
-def test_a_colour_that_slipped(folder, pictures):
-    folder.masks(lambda labels: folder.colours()[labels])
-    colour = folder.colours()[pictures["c"][1]]
-    colour[30:40, 50:60] = (5, 250, 250)
-    folder.mask("c", colour)
-    told = only(folder.found(folder.competition("colour")), "values", "error", "#05FAFA")
-    assert told.fix == "it is near urban's #00FFFF: masks.tolerance = 5"
-    assert folder.found(folder.competition("colour", masks="tolerance = 5")) == ()
-
-
-def test_off_by_one(folder):
-    folder.masks(lambda labels: labels + 1)
-    only(folder.found(folder.competition()), "values", "error", "values are 1 to 6 where classes are 0 to 5")
-    assert folder.found(folder.competition(first=1)) == ()
-    only(folder.found(), "values", "note", "values are 1 to 6 and never 0")
-    folder.masks(lambda labels: labels)
-    only(folder.found(folder.competition(classes=5)), "values", "error", "values are 0 to 5, 6 of them for 5 classes")
-    only(folder.found(folder.competition(first=1)), "values", "error", "values are 0 to 5 where classes are 1 to 6")
-
-
-def binary(labels):
-    return (labels > 2).astype(np.uint8)
-
-
-@pytest.mark.parametrize("value", [254, 7])
-def test_foreground_that_is_not_255(folder, value):
-    folder.masks(lambda labels: binary(labels) * value)
-    two = folder.competition(classes=2, more="")
-    text = (folder.root.parent / "field.toml").read_text().replace("value = 1", "value = 255")
-    (folder.root.parent / "field.toml").write_text(text)
-    two = parse(folder.root.parent / "field.toml")
-    told = only(folder.found(two), "values", "error", f"foreground is {value}, not 255")
-    assert told.fix == f"set value = {value} for field in [[classes]]"
-    only(folder.found(), "values", "warning", f"foreground is {value}, not 255")
-    folder.masks(lambda labels: binary(labels) * 255)
-    assert folder.found(two) == folder.found() == ()
-    folder.masks(binary)
-    only(folder.found(two), "values", "error", "foreground is 1, not 255")
-    only(folder.found(), "values", "note", "looks black to the eye")
-    (folder.root.parent / "field.toml").write_text(text.replace("[masks]\n", "[masks]\nthreshold = 128\n"))
-    low = folder.found(parse(folder.root.parent / "field.toml"))
-    assert "foreground is 1, below masks.threshold = 128" in low[0].what
-
-
-def test_foreground_with_soft_borders(folder):
-    def soft(labels):
-        return cv2.resize(cv2.resize(binary(labels) * 255, (84, 80), interpolation=cv2.INTER_AREA), labels.shape[::-1])
-
-    folder.masks(soft)
-    told = only(folder.found(), "values", "warning", "foreground with soft borders")
-    assert (told.check, told.fix) == ("values", "read them by a limit: masks.threshold = 128")
-    folder.competition(classes=2)
-    path = folder.root.parent / "field.toml"
-    text = path.read_text().replace("value = 1", "value = 255")
-    path.write_text(text)
-    assert only(folder.found(parse(path)), "values", "error", "soft borders").share > 0.01
-    path.write_text(text.replace("[masks]\n", "[masks]\nthreshold = 128\n"))
-    assert folder.found(parse(path)) == ()
-
-
-def test_labels_that_look_made_by_bilinear_resizing(folder, pictures):
-    def blurred(pixels):
-        return cv2.resize(cv2.resize(pixels, (84, 80), interpolation=cv2.INTER_NEAREST), (168, 160))
-
-    folder.masks(lambda labels: blurred(labels * 40))
-    told = only(folder.found(), "values", "warning", "look made by bilinear resizing")
-    assert len(told.where) == 8
-    folder.masks(lambda labels: blurred(folder.colours()[labels]))
-    for competition in (folder.competition("colour"), None):
-        told = next(each for each in folder.found(competition) if "bilinear" in each.what)
-        assert "nearest neighbour" in told.fix
-        assert told.level == ("error" if competition else "warning")
-
-
-def test_colour_pictures_where_numbers_are_asked(folder):
-    folder.masks(lambda labels: folder.colours()[labels])
-    found = folder.found(folder.competition())
-    assert found[0].level == "error"
-    assert "pictures in colours" in found[0].what
-    assert found[0].fix.startswith('set masks.coding = "colour"')
-
-
-# palettes and files of classes
-
-
-def palette_mask(folder, name, labels, table):
-    picture = Image.fromarray(labels).convert("P")
-    picture.putdata(labels.ravel().tolist())
-    picture.putpalette([int(part) for colour in table for part in colour])
-    picture.save(folder.path("masks", name))
-
-
-def test_palette_masks_and_what_happens_if_they_are_read_the_other_way(folder, pictures):
-    colours = folder.colours()
-    folder.masks(lambda labels: colours[labels])
-    for name in "ab":
-        order = np.arange(6) if name == "a" else np.arange(6)[::-1]
-        palette_mask(folder, name, np.argsort(order)[pictures[name][1]].astype(np.uint8), colours[order])
-        assert np.array_equal(
-            np.array(Image.open(folder.path("masks", name)).convert("RGB")), colours[pictures[name][1]]
-        )
-    told = only(folder.found(folder.competition("colour")), "palette", "warning", "2 of 8 masks are palette PNGs")
-    assert "read as colours; a reader that takes their numbers gets 0 to 5" in told.what
-    assert re.search(r"; number \d is #[0-9A-F]{6} and #[0-9A-F]{6} in different files \(2 palettes\)$", told.what)
-    assert set(told.where) == {folder.path("masks", name) for name in "ab"}
-
-
-def test_palette_masks_that_mean_the_other_thing(folder, pictures):
-    grey = np.arange(0, 60, 10).repeat(3).reshape(6, 3)
-    for name, (_, labels) in pictures.items():
-        palette_mask(folder, name, labels, grey)
-    only(folder.found(folder.competition()), "palette", "note", "read as numbers")
-    wrong = next(each for each in folder.found(folder.competition("colour")) if each.check == "palette")
-    assert (wrong.level, wrong.fix) == ("error", 'set masks.coding = "index"')
-    for name, (_, labels) in pictures.items():
-        palette_mask(folder, name, 100 + labels, np.concatenate([np.zeros((100, 3), int), folder.colours()]))
-    wrong = next(each for each in folder.found(folder.competition()) if each.check == "palette")
-    assert (wrong.level, wrong.fix) == ("error", 'set masks.coding = "colour"')
-
-
-def test_a_file_of_classes_that_is_wrong(folder):
-    folder.masks(lambda labels: folder.colours()[labels])
-    right = {"classes": [{"title": name, "color": colour} for name, colour in zip(NAMES, COLOURS, strict=True)]}
-    (folder.root / "classes.json").write_text(json.dumps(right))
-    assert folder.found() == folder.found(folder.competition("colour")) == ()
-    right["classes"][4]["color"] = "#50E3C2"
-    (folder.root / "classes.json").write_text(json.dumps(right))
-    told = only(folder.found(folder.competition("colour")), "classes file", "warning", "1 of its 6 colours in no mask")
-    assert "(water #50E3C2)" in told.what
-    assert "masks hold 1 colour that it does not list (#0000FF" in told.what
-    assert told.fix.endswith("water #0000FF")
-    (folder.root / "classes.json").unlink()
-    rows = [
-        "name,r,g,b",
-        *(f"{name},{int(c[1:3], 16)},{int(c[3:5], 16)},7" for name, c in zip(NAMES, COLOURS, strict=True)),
-    ]
-    (folder.root / "class_dict.csv").write_text("\n".join(rows))
-    told = only(folder.found(folder.competition("colour")), "classes file", "warning", "6 of its 6 colours in no mask")
-    assert told.where == (folder.root / "class_dict.csv",)
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        *((text, 0x3C1098) for text in ("#3C1098", " #3c1098", [60, 16, 152], "60, 16, 152", "(60,16,152)")),
-        *((text, None) for text in ("3C1098", "red", [1, 2], [1, 2, 256], None, 7, "1 2 3 4", [None, 1, 2])),
-    ],
-)
-def test_colours_are_read_as_people_write_them(text, code):
-    assert colour_of(text) == code
-
-
-# duplicates and leakage
-
-
-def test_duplicates(folder, pictures):
-    for kind in ("images", "masks"):
-        shutil.copy(folder.path(kind, "a"), folder.path(kind, "b"))
-    only(folder.found(), "duplicates", "warning", "1 image there twice: the very same file")
-    for part, names in (("train", "acde"), ("val", "bfgh")):
-        for kind in ("images", "masks"):
-            for name in names:
-                folder.path(kind, name).rename(folder.path(f"{part}/{kind}", name))
-    told = only(folder.found(), "duplicates", "error", "1 image there twice across training and validation")
-    assert "one group" in told.fix
-    noise = np.random.default_rng(0).integers(-3, 4, pictures["a"][0].shape)
-    again = np.clip(pictures["a"][0] + noise, 0, 255).astype(np.uint8)
-    Image.fromarray(again).save(folder.path("val/images", "b"))
-    labels = pictures["a"][1].copy()
-    labels[:80] = 2
-    Image.fromarray(labels).save(folder.path("val/masks", "b"))
-    near, masks = folder.found()
-    assert (near.level, "nearly the same picture" in near.what) == ("error", True)
-    assert (masks.level, masks.what) == ("warning", "1 pair of the same image with different masks")
-
-
-def test_duplicates_across_the_competitions_own_split(folder):
-    competition = folder.competition()
-    parts = {record.id: record.part for record in examine(competition, folder.root).images}
-    held_out = next(name for name in IDS if parts[name] == "validation")
-    other = next(name for name in IDS if parts[name] == "training")
-    for kind in ("images", "masks"):
-        shutil.copy(folder.path(kind, held_out), folder.path(kind, other))
-    told = only(
-        folder.found(competition), "duplicates", "error", "across (training and validation|validation and training)"
-    )
-    assert set(told.where) == {folder.path("images", name) for name in (held_out, other)}
-
-
-@pytest.mark.parametrize(("step", "how"), [(SIDE, "neighbours"), (SIDE - 56, "overlap")])
-def test_tiles_of_one_mosaic(tmp_path, pictures, step, how):
-    folder = Folder(tmp_path / "data", pictures)
-    image, labels = scene(7, SIDE, 2 * SIDE)
-    labels[labels == IGNORE] = 1
-    for name, left in (("m1", 0), ("m2", step)):
-        folder.image(name, image[:, left : left + SIDE])
-        folder.mask(name, labels[:, left : left + SIDE])
-    told = only(folder.found(folder.competition()), "leakage", "warning", how)
-    assert set(told.where) == {folder.path("images", "m1"), folder.path("images", "m2")}
-    grouped = '[data.train]\nimages = "images/{group}{n}.png"\nmasks = "masks/{group}{n}.png"\ngroup = "{group}"'
-    for kind in ("images", "masks"):
-        for name in IDS:
-            folder.path(kind, name).rename(folder.path(kind, f"{name}0"))
-    assert folder.found(folder.competition(layout=grouped)) == ()
-
-
-# alignment
-
-
-def test_masks_that_are_turned_or_moved(folder, pictures):
-    folder.masks(lambda labels: np.ascontiguousarray(labels[:, ::-1]))
-    for competition in (folder.competition(), None):
-        only(folder.found(competition), "alignment", "error", "better mirrored left to right, over 8 pairs")
-    folder.masks(lambda labels: np.roll(labels, (0, 6), (0, 1)))
-    only(folder.found(folder.competition()), "alignment", "error", "moved 6 pixels left, over 8 pairs")
-
-
-def test_one_mask_that_is_turned(folder, pictures):
-    folder.mask("f", np.ascontiguousarray(pictures["f"][1][::-1, ::-1]))
-    told = only(folder.found(folder.competition()), "alignment", "error", "1 mask that fit.* far better turned by 180")
-    assert told.where == (folder.path("masks", "f"),)
-
-
-def test_a_cameras_orientation(folder, pictures):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    jpeg = LAYOUT.replace("images/{id}.png", "images/{id}.jpg")
-    for name, (image, _) in pictures.items():
-        folder.path("images", name).unlink()
-        folder.image(f"{name}.jpg", np.ascontiguousarray(np.rot90(image)), exif=exif, quality=95)
-    told = only(folder.found(folder.competition(layout=jpeg)), "sizes", "error", "orientation tag")
-    assert told.fix == 'set images.orientation = "exif"'
-    exif[0x0112] = 3
-    for name, (image, _) in pictures.items():
-        folder.image(f"{name}.jpg", image, exif=exif, quality=95)
-    only(
-        folder.found(folder.competition(layout=jpeg)),
-        "alignment",
-        "warning",
-        "8 images with a camera's orientation tag",
-    )
-
-
-def test_georeferences_that_differ(folder, pictures):
-    layout = LAYOUT.replace(".png", ".tif")
-    for name, (image, labels) in pictures.items():
-        place = 1000 * IDS.index(name)
-        for kind, pixels, left in (("images", image, place), ("masks", labels[..., None], place)):
-            folder.path(kind, name).unlink()
-            shift = 30 if (kind, name) == ("masks", "g") else 0
-            with rasterio.open(
-                folder.path(kind, f"{name}.tif"), "w", driver="GTiff", width=168, height=160, count=pixels.shape[2],
-                dtype="uint8", crs="EPSG:32615", transform=Affine(10, 0, left + shift, 0, -10, 0),
-            ) as file:  # fmt: skip
-                file.write(np.moveaxis(pixels, -1, 0))
-    told = only(folder.found(folder.competition(layout=layout)), "alignment", "error", r"3\.0 pixels away")
-    assert told.where == (folder.path("masks", "g.tif"),)
-
-
 # shares and statistics
 
 
@@ -542,7 +191,7 @@ def test_blank_dark_and_odd_images(folder, pictures):
 
 
 def test_images_of_no_data(tmp_path, pictures):
-    folder = Folder(tmp_path / "data", pictures)
+    folder = Folder(tmp_path / "data")
     layout = LAYOUT.replace("images/{id}.png", "images/{id}.tif")
     for name, (image, _) in pictures.items():
         pixels = np.moveaxis(image.astype(np.float32), -1, 0)
@@ -563,6 +212,29 @@ def test_images_of_no_data(tmp_path, pictures):
 
 
 # counting
+
+
+def test_large_rasters_are_read_in_strips_and_give_the_same(folder, pictures, monkeypatch):
+    layout = LAYOUT.replace(".png", ".tif")
+    for name, (image, labels) in pictures.items():
+        for kind, pixels in (("images", image.astype(np.uint16) * 20), ("masks", labels[..., None])):
+            folder.path(kind, name).unlink()
+            with rasterio.open(
+                folder.path(kind, f"{name}.tif"), "w", driver="GTiff", width=168, height=160, count=pixels.shape[2],
+                dtype=pixels.dtype, transform=Affine(2, 0, 0, 0, -2, 0),
+            ) as file:  # fmt: skip
+                file.write(np.moveaxis(pixels, -1, 0))
+    whole = examine(folder.competition(layout=layout), folder.root)
+    monkeypatch.setattr(reading, "LARGE", 5000)
+    monkeypatch.setattr(records, "LARGE", 5000)
+    monkeypatch.setattr(reading, "STRIP", 3100)
+    heights = {len(strip) for _, strip in reading.strips(whole.images[0].image.path, whole.images[0].image.head)}
+    assert heights == {18, 16}
+    parts = examine(folder.competition(layout=layout), folder.root)
+    assert whole.findings == parts.findings == ()
+    assert whole.facts["classes"] == parts.facts["classes"]
+    for one, other in zip(whole.facts["bands"], parts.facts["bands"], strict=True):
+        assert [one[key] for key in ("mean", "std", "min", "max")] == [other[k] for k in ("mean", "std", "min", "max")]
 
 
 def test_values_are_counted_as_numpy_counts_them():

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib.competitions import IGNORE, Competition
+from lib.competitions import Competition
 from lib.data.doctor.counting import NAN
-from lib.data.doctor.findings import Example
+from lib.data.doctor.findings import Example, Finding, percent, several
 from lib.rasters import Coding, colours
 
 if TYPE_CHECKING:
@@ -189,4 +189,24 @@ def _threshold(codes: np.ndarray, threshold: int, kind: str) -> np.ndarray:
     return (high * np.array([0xFF0000, 0xFF00, 0xFF])).sum(axis=1)
 
 
-__all__ = ["IGNORE", "NONE", "Judge", "Table", "channels", "made_up", "usable"]
+def about(table: Table, place: int, level: str, words: str, fix: str | None) -> Finding:
+    """A finding about one value of a table: how many masks hold it, its share of all pixels and of one mask."""
+    share, masks = table.pixels[place] / table.total, int(table.masks[place])
+    example = table.examples[place]
+    holders = table.holders[place]
+    most = max(holders, key=lambda record: _share_in(record, example))
+    top = ""
+    if len(holders) > 1 and _share_in(most, example) > 0:
+        top = f"; {percent(_share_in(most, example))} of one"
+    what = f"{words}: in {masks:,} of {several(table.of, 'mask')}, {percent(float(share))} of all pixels{top}"
+    paths = tuple(record.mask.path for record in holders)
+    return Finding(level, "values", what, paths, float(share), fix, example)
+
+
+def _share_in(record: Record, example: Example) -> float:
+    """The example's value as a share of its own mask, 0 in others."""
+    if record.mask.path != example.mask:
+        return 0.0
+    values = record.mask.values
+    here = (values.rows == example.row) & (values.columns == example.column)
+    return float(values.counts[here].sum() / max(1, values.total))

@@ -27,6 +27,10 @@ FEW = 8
 LEAST = 2
 """Mixed values from which a mask looks resized."""
 
+SMEARED, BORDER = 0.2, 64
+"""Share of a mask's border pixels, at least so many, that stand between a smaller and a larger number: drawn masks have
+less than 0.08, masks resized bilinearly 0.25 and more."""
+
 NEAR = 4.0
 """How far, of 255, a mixed colour lies from the line between the two that it was made of."""
 
@@ -43,6 +47,25 @@ def mixed_codes(table: Table, judge: Judge, records: Sequence[Record]) -> tuple[
         return np.zeros(len(table.codes), bool), []
     guilty = [record for record in records if usable(record) and _holds(record, judge, table.codes[made])]
     return (made, guilty) if guilty else (np.zeros(len(table.codes), bool), [])
+
+
+def smeared(records: Sequence[Record], judge: Judge) -> list[tuple[Record, float]]:
+    """Masks of numbers whose borders pass through the numbers between: each with the share of border pixels that do.
+
+    Such a mask may hold nothing but values that classes have: between 2 and 5, resizing makes 3 and 4.
+    """
+    found = []
+    if judge.competition and judge.competition.masks.threshold is not None:
+        return found
+    for record in records:
+        values = record.mask.values if usable(record) else None
+        if values is None or values.colour or judge.kind != "index" or len(values.codes) < 3:
+            continue
+        border = values.total - int(values.inner.sum())
+        share = int(values.between.sum()) / max(1, border)
+        if border >= BORDER and share > SMEARED:
+            found.append((record, share))
+    return found
 
 
 def _holds(record: Record, judge: Judge, made: np.ndarray) -> bool:

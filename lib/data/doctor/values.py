@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lib.competitions import IGNORE
-from lib.data.doctor.findings import Finding, percent, several
-from lib.data.doctor.judge import NONE, Judge, Table, channels
-from lib.data.doctor.mixing import mixed_codes
+from lib.data.doctor.findings import Example, Finding, percent, several
+from lib.data.doctor.judge import NONE, Judge, Table, about, channels
+from lib.data.doctor.mixing import mixed_codes, smeared
+from lib.data.doctor.numbers import foreground, foreground_alone, is_binary, off_by_one
 
 if TYPE_CHECKING:
     from lib.data.doctor.records import Record
@@ -37,13 +38,14 @@ def check(table: Table, judge: Judge, records: Sequence[Record], listed: frozens
         return []
     found = _coloured(table, judge)
     made, guilty = mixed_codes(table, judge, records)
-    binary = _is_binary(table, judge, made)
+    binary = is_binary(table, judge, made)
     if guilty:
         found.append(_mixed(table, judge, made, guilty, binary))
+    found += _smeared(records, judge, guilty)
     left = (table.meaning == NONE) & ~made & (table.codes > -32769)
     if judge.competition is None:
-        return found + _foreground_alone(table, judge, made) + _alone(table, judge, made, listed)
-    special = _foreground(table, judge, left) or _off_by_one(table, judge, left)
+        return found + foreground_alone(table, judge, made) + _alone(table, judge, made, listed)
+    special = foreground(table, judge, left) or off_by_one(table, judge, left)
     if special:
         return [*found, special, *_ignored(table, judge)]
     return [*found, *_strange(table, judge, left), *_ignored(table, judge)]
@@ -53,40 +55,18 @@ def _strange(table: Table, judge: Judge, left: np.ndarray) -> list[Finding]:
     """A finding for each frequent value that no class has, one for all others."""
     order = np.flatnonzero(left)[np.argsort(-table.pixels[left], kind="stable")]
     found = [
-        _about(table, place, "error", f"{judge.name(int(table.codes[place]))} is no class's", _fix(table, judge, place))
+        about(table, place, "error", f"{judge.name(int(table.codes[place]))} is no class's", _fix(table, judge, place))
         for place in order[:SHOWN]
     ]
     rest = order[SHOWN:]
     if len(rest):
-        about = _about(table, rest[0], "error", f"{several(len(rest), 'other value')} that no class has", ADD)
+        told = about(table, rest[0], "error", f"{several(len(rest), 'other value')} that no class has", ADD)
         share = table.pixels[rest].sum() / table.total
         names = ", ".join(judge.name(int(table.codes[place])) for place in rest[:4])
         found.append(
-            replace(about, what=f"{several(len(rest), 'more value')} that no class has: {names} …", share=share)
+            replace(told, what=f"{several(len(rest), 'more value')} that no class has: {names} …", share=share)
         )
     return found
-
-
-def _about(table: Table, place: int, level: str, words: str, fix: str | None) -> Finding:
-    share, masks = table.pixels[place] / table.total, int(table.masks[place])
-    example = table.examples[place]
-    holders = table.holders[place]
-    most = max(holders, key=lambda record: _share_in(record, example))
-    top = ""
-    if len(holders) > 1 and _share_in(most, example) > 0:
-        top = f"; {percent(_share_in(most, example))} of one"
-    what = f"{words}: in {masks:,} of {several(table.of, 'mask')}, {percent(float(share))} of all pixels{top}"
-    paths = tuple(record.mask.path for record in holders)
-    return Finding(level, "values", what, paths, float(share), fix, example)
-
-
-def _share_in(record: Record, example) -> float:
-    """The example's value as a share of its own mask, 0 in others."""
-    if record.mask.path != example.mask:
-        return 0.0
-    values = record.mask.values
-    here = (values.rows == example.row) & (values.columns == example.column)
-    return float(values.counts[here].sum() / max(1, values.total))
 
 
 def _fix(table: Table, judge: Judge, place: int) -> str:
@@ -111,7 +91,7 @@ def _coloured(table: Table, judge: Judge) -> list[Finding]:
         f"masks are pictures in colours ({judge.name(int(table.codes[place]))} and {wrong.sum() - 1} more), not numbers"
     )
     fix = 'set masks.coding = "colour", with a colour for every class'
-    return [_about(table, place, "error", words, fix)]
+    return [about(table, place, "error", words, fix)]
 
 
 def _mixed(table: Table, judge: Judge, made: np.ndarray, guilty: list[Record], binary: bool) -> Finding:
@@ -136,71 +116,20 @@ def _mixed(table: Table, judge: Judge, made: np.ndarray, guilty: list[Record], b
     return Finding(level, "values", what, paths, share, fix, table.examples[place])
 
 
-def _is_binary(table: Table, judge: Judge, made: np.ndarray) -> bool:
-    """Whether beside mixed values there are only 0 and one more."""
-    rest = table.codes[~made]
-    return judge.kind == "index" and len(rest) == 2 and rest[0] == 0 and bool(made.any())
-
-
-def _foreground(table: Table, judge: Judge, left: np.ndarray) -> Finding | None:
-    """One foreground class whose value in the masks is not the competition's."""
-    competition = judge.competition
-    values = sorted(competition.values)
-    if judge.kind != "index" or len(values) != 2 or values[0] != 0:
-        return None
-    threshold, most = competition.masks.threshold, int(table.codes.max())
-    name = competition.names[competition.values.index(values[1])]
-    if threshold is not None and 0 < most < threshold:
-        words = f"foreground is {most}, below masks.threshold = {threshold}, so that nothing is {name}"
-        return _about(table, int(table.codes.argmax()), "error", words, f"leave threshold out, and set value = {most}")
-    strange = table.codes[left]
-    if len(strange) == 1 and set(table.codes.tolist()) <= {0, int(strange[0]), IGNORE}:
-        place = int(np.flatnonzero(left)[0])
-        words = f"foreground is {strange[0]}, not {values[1]}"
-        return _about(table, place, "error", words, f"set value = {strange[0]} for {name} in [[classes]]")
-    return None
-
-
-def _foreground_alone(table: Table, judge: Judge, made: np.ndarray) -> list[Finding]:
-    """Without a competition: two values, of which the upper one is not 255."""
-    rest = table.codes[~made]
-    if judge.kind != "index" or len(rest) != 2 or rest[0] != 0 or rest[1] == 255:
+def _smeared(records: Sequence[Record], judge: Judge, guilty: list[Record]) -> list[Finding]:
+    """Masks that hold classes' values only, and yet look resized."""
+    known = {id(record) for record in guilty}
+    masks = [(record, share) for record, share in smeared(records, judge) if id(record) not in known]
+    if not masks:
         return []
-    place = int(np.flatnonzero(~made)[1])
-    usual = "looks black to the eye" if rest[1] < 16 else "is near 255, which other tools expect"
-    words = (
-        f"foreground is {rest[1]}, not 255: it {usual}"
-        if rest[1] < 16 or rest[1] > 240
-        else f"foreground is {rest[1]}, not 255"
+    worst, share = max(masks, key=lambda item: item[1])
+    what = (
+        f"{several(len(masks), 'mask')} that look made by bilinear resizing: up to {percent(share)} of the pixels "
+        "along borders stand between a smaller and a larger number"
     )
-    level = "note" if rest[1] == 1 else "warning"
-    return [_about(table, place, level, words, f"say so in [[classes]]: value = {rest[1]}")]
-
-
-def _off_by_one(table: Table, judge: Judge, left: np.ndarray) -> Finding | None:
-    """Values that begin one above, or one below, the classes'."""
-    if judge.kind != "index" or left.sum() != 1:
-        return None
-    values, place = sorted(judge.competition.values), int(np.flatnonzero(left)[0])
-    strange, present = int(table.codes[place]), set(table.codes[table.meaning != IGNORE].tolist())
-    low, high = values[0], values[-1]
-    if values != list(range(low, high + 1)):
-        return None
-    if strange == high + 1 and low not in present:
-        words = f"values are {low + 1} to {strange} where classes are {low} to {high}: off by one"
-        return _about(
-            table, place, "error", words, f"give classes their values: value = {low + 1} for the first, and so on"
-        )
-    if strange == high + 1:
-        words = f"values are {low} to {strange}, {len(values) + 1} of them for {len(values)} classes"
-        fix = f"describe the missing class; or, if {low} is no data: [[ignore]] value = {low}, classes from {low + 1}"
-        return _about(table, place, "error", words, fix)
-    if strange == low - 1 and high not in present:
-        words = f"values are {strange} to {high - 1} where classes are {low} to {high}: off by one"
-        return _about(
-            table, place, "error", words, f"give classes their values: value = {strange} for the first, and so on"
-        )
-    return None
+    fix = "make the masks again from their source, by nearest neighbour"
+    paths = tuple(record.mask.path for record, _ in masks)
+    return [Finding("warning", "values", what, paths, share, fix, Example(worst.shown, worst.mask.path))]
 
 
 def _ignored(table: Table, judge: Judge) -> list[Finding]:
@@ -213,7 +142,7 @@ def _ignored(table: Table, judge: Judge) -> list[Finding]:
         code = int(table.codes[place])
         name = names.get(f"#{code:06X}" if judge.kind == "colour" else code)
         words = f"{judge.name(code)}{f' ({name})' if name else ''} is ignored"
-        found.append(_about(table, int(place), "note", words, None))
+        found.append(about(table, int(place), "note", words, None))
     return found
 
 
@@ -225,12 +154,10 @@ def _alone(table: Table, judge: Judge, made: np.ndarray, listed: frozenset[int])
         if len(codes) > 2 and codes[0] == 1 and codes == list(range(1, len(codes) + 1)):
             place = int(np.flatnonzero(kept)[0])
             words = f"values are 1 to {codes[-1]} and never 0"
-            return [
-                _about(table, place, "note", words, "give classes their values: value = 1 for the first, and so on")
-            ]
+            return [about(table, place, "note", words, "give classes their values: value = 1 for the first, and so on")]
         far = [code for code in codes if code < 0 or (code in (254, 255) and len(codes) > 2 and code > 2 * codes[-2])]
         return [
-            _about(
+            about(
                 table, int(np.searchsorted(table.codes, code)), "note",
                 f"{judge.name(code)} stands apart from the others, as a value to be ignored does",
                 f"if so: [[ignore]] with value = {code}",
@@ -241,7 +168,7 @@ def _alone(table: Table, judge: Judge, made: np.ndarray, listed: frozenset[int])
     few = np.maximum(SELDOM, 1.5 / table.of)
     rare = kept & (share < RARE) & (spread <= few) & ~np.isin(table.codes, sorted(listed))
     return [
-        _about(
+        about(
             table, int(place), "warning", f"{judge.name(int(table.codes[place]))} is rare and nobody explains it",
             "find out what it means: [[ignore]] it, or mend the masks",
         )
