@@ -47,6 +47,16 @@ def test_a_value_that_no_class_has(folder, pictures):
     only(folder.found(black), "values", "note", r"#0C0D0E \(odd\) is ignored: in 1 of 8 masks")
 
 
+def test_pictures_that_are_no_masks(folder, pictures):
+    folder.masks(lambda labels: folder.colours()[labels])
+    folder.mask("c", pictures["c"][0])
+    told = next(each for each in folder.found() if each.check == "values")
+    assert re.match(r"[\d,]+ rare colours that nobody explains, such as colour #", told.what)
+    errors = [each for each in folder.found(folder.competition("colour")) if each.check == "values"]
+    assert len(errors) == 9
+    assert re.match(r"[\d,]+ more values that no class has: ", errors[-1].what)
+
+
 def test_a_colour_that_slipped(folder, pictures):
     folder.masks(lambda labels: folder.colours()[labels])
     colour = folder.colours()[pictures["c"][1]]

@@ -167,10 +167,13 @@ def _alone(table: Table, judge: Judge, made: np.ndarray, listed: frozenset[int])
     share, spread = table.pixels / table.total, table.masks / table.of
     few = np.maximum(SELDOM, 1.5 / table.of)
     rare = kept & (share < RARE) & (spread <= few) & ~np.isin(table.codes, sorted(listed))
+    order = [int(place) for place in np.flatnonzero(rare)[np.argsort(-table.pixels[rare], kind="stable")]]
+    if len(order) > SHOWN:
+        words = f"{len(order):,} rare colours that nobody explains, such as {judge.name(int(table.codes[order[0]]))}"
+        return [about(table, order[0], "warning", words, "look whether these are masks of labels at all")]
+    fix = "find out what it means: [[ignore]] it, or mend the masks"
+    names = [judge.name(int(table.codes[place])) for place in order]
     return [
-        about(
-            table, int(place), "warning", f"{judge.name(int(table.codes[place]))} is rare and nobody explains it",
-            "find out what it means: [[ignore]] it, or mend the masks",
-        )
-        for place in np.flatnonzero(rare)[np.argsort(-table.pixels[rare], kind="stable")][:SHOWN]
-    ]  # fmt: skip
+        about(table, place, "warning", f"{name} is rare and nobody explains it", fix)
+        for place, name in zip(order, names, strict=True)
+    ]
