@@ -34,6 +34,9 @@ less than 0.08, masks resized bilinearly 0.25 and more."""
 NEAR = 4.0
 """How far, of 255, a mixed colour lies from the line between the two that it was made of."""
 
+MOSTLY = 0.3
+"""Share of the thin colours that must lie on such a line."""
+
 MANY = 512
 """Thin colours that are tried, the most frequent."""
 
@@ -88,6 +91,8 @@ def _colours(table: Table) -> np.ndarray:
     along = ((points[:, None] - one) * line).sum(axis=2) / (line**2).sum(axis=1)
     apart = np.linalg.norm(points[:, None] - one - along[..., None] * line, axis=2)
     made[thin] = ((apart <= NEAR) & (along > 0.01) & (along < 0.99)).any(axis=1)
+    if made.sum() < MOSTLY * len(thin):
+        return np.zeros_like(made)  # among many colours some lie on a line by chance
     known = made & (table.meaning >= 0) if table.meaning.any() else np.zeros_like(made)
     return made & ~known
 
