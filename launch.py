@@ -10,6 +10,7 @@ python launch.py --gpu t4x2 --sweep trials.toml     several runs, as many at a t
 python launch.py --kernel predict --run RUN --gpu t4x2      the test images on Kaggle's GPUs, the file comes home
 python launch.py quota | doctor                     hours left this week; is this machine ready?
 python launch.py labels [RUN]                       labels that the trained model contradicts, for a look
+python launch.py doctor -c NAME --data DIR          what is wrong with images and masks? --ceiling: which size?
 python launch.py runs | status | logs -f | fetch | stop      pick a run up again, from any terminal
 """
 
@@ -161,8 +162,20 @@ def quota(as_json: options.Json = False) -> None:
 
 
 @app.command()
-def doctor(as_json: options.Json = False) -> None:
-    """Look whether this machine can launch: Python, packages, disk, network, clock, credentials, quota, slots."""
+def doctor(
+    competition: options.Name = None,
+    data: options.Data = None,
+    ceiling: options.Ceiling = False,
+    out: options.PageFolder = None,
+    as_json: options.Json = False,
+) -> None:
+    """Look whether this machine can launch; with --data DIR, and -c if you have one, what is wrong with the data."""
+    if competition or data:
+        from lib.launching import examining
+
+        return examining.examine_data(competition, data, ceiling, out, as_json)
+    if ceiling or out:
+        raise UsageError(f"{'--ceiling' if ceiling else '--out'} is for data", "give the data root with --data DIR")
     from lib.launching.preparing import checks, doctor
 
     found = doctor.examine()

@@ -57,6 +57,10 @@ DryRun = Annotated[bool, Option("--dry-run", help="Write the folder, show the pl
 AnyRun = Annotated[str | None, Argument(metavar="[RUN]", help="A run, or a part of its id. Default: the newest.")]
 Follow = Annotated[bool, Option("-f", "--follow", help="Go on until the run ends.")]
 Only = Annotated[list[str] | None, Option("--only", metavar="GLOB", help="Files with names like this; repeatable.")]
+PageFolder = Annotated[
+    Path | None, Option("--out", metavar="DIR", help="Where the page goes. Default: the runs' folder.", parser=_path)
+]
+Ceiling = Annotated[bool, Option("--ceiling", help="What the best possible mask scores at each working size.")]
 Yes = Annotated[bool, Option("-y", "--yes", help="Do not ask.")]
 Side = Annotated[int, Option("--side", min=16, metavar="PIXELS", help="Of the tiles, in the image's own pixels.")]
 WorstShare = Annotated[float, Option("--share", min=0.0, max=1.0, help="The worst of each part's tiles are listed.")]
