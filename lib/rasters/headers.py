@@ -15,12 +15,17 @@ from lib.rasters.images import open_header
 from lib.rasters.opening import is_tiff, opened, told
 from lib.rasters.orientation import exif_orientation, turned_shape
 
+WIDTH, LENGTH = 256, 257
+"""The tags of a TIFF's sides."""
+
 
 def header_size(path: Path, images: Images = PLAIN) -> tuple[int, int]:
     """Height and width as the file's header says; the pixels are not decoded. `DataError` for what is no picture."""
     try:
         with open_header(path, path) as image:
             size = image.height, image.width
+            if image.format == "TIFF":  # Pillow turns a TIFF's sides as its tag says
+                size = image.tag_v2[LENGTH], image.tag_v2[WIDTH]
     except DataError:
         if not is_tiff(path):
             raise

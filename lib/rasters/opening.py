@@ -66,6 +66,7 @@ def opened(path: Path, **more: Any) -> Any:
 
 def georeference_of(file: Any) -> Georeference | None:
     """CRS, transform and no-data value of an open file; None where it has neither CRS nor transform."""
-    if file.crs is None and file.transform.is_identity:
+    nowhere = file.transform.is_identity or file.transform.determinant == 0
+    if file.crs is None and nowhere:
         return None
     return Georeference(file.crs, file.transform, file.nodata)

@@ -28,9 +28,9 @@ REDUCED = {
 }
 """How OpenCV decodes a colour or a grey JPEG at 1/n: only that part of each 8 x 8 block's cosine transform is done."""
 
-FINER = 2
-"""A JPEG is decoded at a reduced scale that is at least so much finer than the size wanted, or exactly that size:
-averaging over few pixels whose borders fit none of the finer ones would blur the picture."""
+FINER = 3
+"""How many times finer than the size wanted a JPEG's reduced scale is at least, unless whole pixels of it make one: of
+fewer, whose borders are not those of the pixels wanted, the average would differ from the whole picture's."""
 
 ORDER = {3: (2, 1, 0), 4: (2, 1, 0, 3)}
 """OpenCV's order of channels."""
@@ -80,8 +80,8 @@ class Picture(ImageReader):
         if self.kind != "JPEG":
             return 1
         for by in (8, 4, 2):
-            sides = [(-(-own // by), seen) for own, seen in zip(self.shape, shape, strict=True)]
-            if all(side == seen for side, seen in sides) or all(side >= FINER * seen for side, seen in sides):
+            sides = [(own / by, seen) for own, seen in zip(self.shape, shape, strict=True)]
+            if all(side % seen == 0 for side, seen in sides) or all(side >= FINER * seen for side, seen in sides):
                 return by
         return 1
 

@@ -16,7 +16,7 @@ import numpy as np
 MOST = 4
 """Channels that OpenCV resizes at a time."""
 
-NUMBERS = 12_000_000
+NUMBERS = 4_000_000
 """Numbers of the image (pixels × bands) that are worked on at a time where an image is read by windows."""
 
 HALF = 0.499
