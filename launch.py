@@ -9,6 +9,7 @@ python launch.py --gpu t4x2 --timeout 9h --chain 3  train for longer than a sess
 python launch.py --gpu t4x2 --sweep trials.toml     several runs, as many at a time as Kaggle gives, ranked at the end
 python launch.py --kernel predict --run RUN --gpu t4x2      the test images on Kaggle's GPUs, the file comes home
 python launch.py quota | doctor                     hours left this week; is this machine ready?
+python launch.py labels [RUN]                       labels that the trained model contradicts, for a look
 python launch.py runs | status | logs -f | fetch | stop      pick a run up again, from any terminal
 """
 
@@ -128,6 +129,24 @@ def stop(run: options.AnyRun = None, yes: options.Yes = False, as_json: options.
     state = stopping.stop(found)
     say(found.read(), as_json, report.status_lines(found, state))
     next_step(report.after_status(found, state))
+
+
+@app.command()
+def labels(
+    run: options.AnyRun = None,
+    competition: options.Name = None,
+    data: options.Data = None,
+    side: options.Side = 512,
+    share: options.WorstShare = 0.05,
+    most: options.Most = None,
+    on: options.LabelsOf = "all",
+    tta: options.JudgeTta = "none",
+    as_json: options.Json = False,
+) -> None:
+    """Rank tiles by how far a run's model contradicts their labels: a page, and a list to exclude."""
+    from lib.launching import labelling
+
+    labelling.labels(labelling.Wish(run, competition, data, side, share, most, on, tta), as_json)
 
 
 @app.command()

@@ -184,7 +184,7 @@ def finish(
     problems = check(path, competition, layout, mask)
     score = None
     if job.truth and not problems and not is_rerun:
-        score = score_document(competition, *score_file(path, competition, layout, job.truth))
+        score = score_document(competition, *score_file(path, competition, layout, job.right))
     summary["submission"] = {
         "file": path.name,
         "sha256": files.sha256(path),

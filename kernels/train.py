@@ -25,23 +25,25 @@ from lib import garbage
 
 garbage.seldom()
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch.utils.data import DataLoader
 
 from lib import files
-from lib.competitions import Pair, find_pairs
-from lib.data.checks import check
 from lib.data.datasets import EpochShare, ImageShare, TrainingCrops, WholeImages, as_it_is
+from lib.data.ready import Ready, make_ready
 from lib.data.roots import find_root
-from lib.data.splits import split
 from lib.errors import Failed, UsageError, guarded
 from lib.folders import Folders
-from lib.inference import restore
-from lib.inference.predict import predict
+from lib.inference.decision import Decision
+from lib.inference.labels import labels_of
+from lib.inference.predictor import Member, Predictor
 from lib.models import build, checkpoint
 from lib.models.brought import brought_weights
-from lib.rasters import encode_png, read_image, read_labels
+from lib.rasters import encode_png
+from lib.rasters.reader import Pixels
+from lib.rasters.visible import visible
 from lib.reporting.overlays import overlay
 from lib.training import devices, ranks, resume, state
 from lib.training.gpus import Gpus
@@ -73,31 +75,31 @@ def main() -> None:
     recipe.must_share(count)
     brought_weights(folders.inputs)  # what is missing is told before the images are read
 
-    # Data: found, every file opened once, divided.
+    # Data: found, divided, measured, every file decoded once, tiles counted; ranks find it in the scratch folder.
     root = find_root(competition, folders).resolve()  # at home, errors name the user's folder, not a link to it
-    pairs = find_pairs(competition.data.train, root)
-    training, held_out = split(pairs, recipe.data.validation, recipe.train.seed)
-    if len(held_out) < count:
-        raise UsageError(f"{len(held_out)} validation image(s) cannot be shared by {count} ranks")
+    ready = make_ready(competition, recipe, root, folders.scratch, None if ranks.is_rank() else say)
+    if len(ready.held_out) < count:
+        raise UsageError(f"{len(ready.held_out)} validation image(s) cannot be shared by {count} ranks")
     if ranks.is_rank():
-        train(folders, device, count, training, held_out, limit)
+        train(folders, device, count, ready, limit)
         return
-    print(f"data: {root}: {len(training)} training and {len(held_out)} validation images", flush=True)
-    check(pairs, competition)
     try:
         if count > 1:
             print(f"starting {count} ranks", flush=True)
             processes = ranks.Ranks(Path(__file__), count)
             limit.ends = processes.end
             sys.exit(processes.wait())
-        train(folders, device, count, training, held_out, limit)
+        train(folders, device, count, ready, limit)
     finally:
         files.write_manifest(folders.working)
 
 
-def train(
-    folders: Folders, device: str, count: int, training: list[Pair], held_out: list[Pair], limit: Limit | None = None
-) -> None:
+def say(text: str) -> None:
+    """A line of the log, at once."""
+    print(text, flush=True)
+
+
+def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit | None = None) -> None:
     """One rank's part of the run, in this session."""
     competition, recipe = folders.competition(), folders.recipe()
     limit = limit or Limit()
@@ -108,8 +110,8 @@ def train(
     if workers is None:
         workers = max(1, (os.cpu_count() or 1) // count) if device == "cuda" else 0
     loading = {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": device == "cuda"}
-    crops = TrainingCrops(training, competition, recipe, copies=max(1, workers) * count)
-    identity = state.identity(competition, recipe, training, held_out, crops.steps())
+    crops = TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
+    identity = state.identity(competition, recipe, ready.training, ready.held_out, crops.steps())
 
     # Where it goes on from: the state that an earlier session left, or nothing.
     outputs = resume.predecessor(folders)
@@ -124,7 +126,8 @@ def train(
     torch.backends.cudnn.benchmark = True
     start = brought_weights(folders.inputs) or recipe.starts_from if earlier is None else None
     encoder = None if recipe.starts_from else start
-    model = build(recipe.model, len(competition.classes), pretrained=earlier is None, encoder=encoder)
+    classes = len(competition.classes)
+    model = build(recipe.model, classes, pretrained=earlier is None, encoder=encoder, radiometry=ready.radiometry)
     if recipe.starts_from and start:
         checkpoint.fill(model, checkpoint.read(start)[1], start)
 
@@ -135,8 +138,8 @@ def train(
     watch = Watch(recipe.train, crops.steps(), lambda: {"limit_s": limit.left, "gpus": gpus.latest}, speaks)
     keeper = Keeper(folders.working, competition, recipe)
     shared = fabric(device, count, devices.precision(recipe.train, device), model)
-    run = Training(shared, model, competition, recipe, identity, watch, keeper, limit)
-    run.held_out = [pair.id for pair in held_out]
+    run = Training(shared, model, competition, recipe, identity, watch, keeper, limit, ready.class_weights)
+    run.held_out = [pair.id for pair in ready.held_out]
     if earlier is not None:
         run.load_state_dict(earlier, outputs)
         if speaks:
@@ -149,9 +152,9 @@ def train(
         **loading,
     )
     validation_loader = DataLoader(
-        WholeImages(held_out, competition),
+        WholeImages(ready.held_out, ready.reading, recipe.data.scale),
         batch_size=None,
-        sampler=ImageShare(len(held_out), ranks.rank(), count),
+        sampler=ImageShare(len(ready.held_out), ranks.rank(), count),
         collate_fn=as_it_is,
         generator=torch.Generator().manual_seed(recipe.train.seed),
         **loading,
@@ -161,12 +164,12 @@ def train(
     if count > 1:
         dist.destroy_process_group()
     if speaks:
-        report(folders, run, training, held_out, device)
+        report(folders, run, ready, device)
 
 
-def report(folders: Folders, run: Training, training: list[Pair], held_out: list[Pair], device: str) -> None:
+def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
     """What is known by now; the pictures, and an end without a state, are for a run that is over."""
-    recipe, best, limit = run.recipe, run.keeper.best, run.limit
+    recipe, best, limit, held_out = run.recipe, run.keeper.best, run.limit, ready.held_out
     metric = run.competition.metric
     files.write_json(
         folders.working / "summary.json",
@@ -182,8 +185,11 @@ def report(folders: Folders, run: Training, training: list[Pair], held_out: list
             and best.table is not None
             and {"rows": "truth", "classes": [*run.competition.names, "none"]} | {"pixels": best.table.tolist()},
             "images": {held_out[index].id: value for index, value in best.image_scores} if best else {},
-            "training": {"images": len(training), "epochs": recipe.train.epochs, "steps": run.step},
+            "training": {"images": len(ready.training), "epochs": recipe.train.epochs, "steps": run.step},
             "validation": [pair.id for pair in held_out],
+            "windows": {pair.id: pair.window for pair in held_out if pair.window},
+            "division": ready.division.how,
+            "radiometry": ready.radiometry.as_dict(),
             "devices": devices.describe(),
             "device": device,
             "ranks": run.fabric.world_size,
@@ -208,14 +214,16 @@ def report(folders: Folders, run: Training, training: list[Pair], held_out: list
 
     # Pictures of the images that the best weights did worst on.
     model = checkpoint.load(run.keeper.path).model.to(device)
+    predictor = Predictor([Member(model, recipe)], "none", (1.0,), images=run.competition.images)
     scored = [(index, value) for index, value in best.image_scores if value is not None]
     for index, value in sorted(scored, key=lambda item: item[1])[:OVERLAYS]:
         if limit.left is not None and limit.left < limit.reserve / 2:
             break
         pair = held_out[index]
-        image, truth = read_image(pair.image), read_labels(pair.mask, run.competition)
-        labels = restore(predict(model, image, recipe, tta="none"), truth.shape)
-        picture = overlay(image, truth, labels, run.competition, f"{pair.id}: {metric.measure} {value:.3f}")
+        image, truth = np.array(ready.reading.image(pair, recipe.data.scale)), ready.reading.truth(pair)
+        labels = labels_of(predictor, Pixels(image), truth.shape, Decision.plain(len(run.competition.classes)))
+        shown, title = visible(image, run.competition.images), f"{pair.id}: {metric.measure} {value:.3f}"
+        picture = overlay(shown, truth, labels, run.competition, title)
         files.write(folders.working / "overlays" / f"{pair.id}.png", encode_png(picture))
     (folders.working / state.STATE).unlink(missing_ok=True)
     if run.diverged:

@@ -1,4 +1,4 @@
-"""Competitions: the three that come with the kit, and what a mistake in a user's own file says."""
+"""Competitions: presets and layouts, and what a mistake in a user's own file says."""
 
 import re
 from pathlib import Path
@@ -10,18 +10,10 @@ from hypothesis import strategies as st
 from lib.competitions import available, find_pairs, load, patterns, presets
 from lib.errors import DataError, UsageError
 from lib.launching.preparing.plan import Request, make_plan
-from lib.recipe import Recipe, resolve
+from lib.recipe import Recipe
 from lib.training import state
 
 SAMPLE = Path(__file__).parents[1] / "lib" / "competitions" / "sample.toml"
-
-
-def test_three_competitions_come_with_the_kit():
-    assert available() == ["deepglobe", "dubai", "sample"]
-    for name in available():
-        competition = load(name)
-        assert competition.name == name
-        resolve([("recipe", competition.recipe), ("laptop", competition.laptop)])
 
 
 def test_every_preset_describes_a_file_and_a_score():

@@ -148,7 +148,7 @@ class Mortal(Pointwise):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().forward(images)
 
-folder.prepare = lambda pair, scale: prepare(pair, scale, large=1000)
+folder.prepare = lambda pair, predictor: prepare(pair, predictor, large=1000)
 root = Path(sys.argv[1])
 output = MaskOutput(predictor(Mortal(6)), load("sample"), root / "out")
 folder.predict_folder(output, [Pair("a", root / "a.tif", None, "a")], {"members": ["x"]})
@@ -171,7 +171,7 @@ def test_a_large_raster_survives_a_kill_at_any_moment(tmp_path, monkeypatch):
     done = run(1000)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == 12, "of six rows of three windows three were done, the last of which is seen again"
-    monkeypatch.setattr(folders, "prepare", lambda pair, scale: prepare(pair, scale, large=10**9))
+    monkeypatch.setattr(folders, "prepare", lambda pair, predictor: prepare(pair, predictor, large=10**9))
     predict_folder(MaskOutput(predictor(Pointwise(6)), competition, tmp_path / "once"), [Pair("a", path, None, "a")])
     assert np.array_equal(*(masks_in(tmp_path / name, competition)("a") for name in ("out", "once")))
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["a.tif", "predictions.json"]

@@ -1,4 +1,4 @@
-"""What a competition's TOML file may say about pixels: how images are read, and how a mask file says which class is where.
+"""What a competition's TOML file may say about pixels: how images are read, how a mask file says which class is where.
 
 [images]                        [masks]
 bands = [2, 3, 4, 8]            coding = "colour"
@@ -24,6 +24,8 @@ class Images(Strict):
     three times."""
     names: tuple[str, ...] | None = None
     """What the bands are called."""
+    show: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None
+    """Three of `bands` that pictures for people show as red, green and blue. Default: the first three."""
     nodata: float | None = None
     """The value that means no data. Default: what each file says itself (a tag, an alpha band), and NaN."""
     orientation: Literal["stored", "exif"] = "stored"
@@ -33,12 +35,23 @@ class Images(Strict):
     def _names_fit(self) -> Images:
         if self.names is not None and len(self.names) != self.channels:
             raise ValueError(f"names: {len(self.names)} names for {self.channels} bands")
+        strange = set(self.show or ()) - set(self.bands or (1, 2, 3))
+        if strange:
+            raise ValueError(f"show: band {strange.pop()} is not one of bands")
         return self
 
     @property
     def channels(self) -> int:
         """How many bands the model sees."""
         return len(self.bands) if self.bands else 3
+
+    @property
+    def shown(self) -> tuple[int, int, int]:
+        """Places among the bands that the model sees of those that pictures show as red, green and blue."""
+        if self.show is None:
+            return 0, min(1, self.channels - 1), min(2, self.channels - 1)
+        bands = self.bands or (1, 2, 3)
+        return tuple(bands.index(band) for band in self.show)
 
 
 class Masks(Strict):

@@ -1,4 +1,4 @@
-"""Torch datasets: random crops to train on, whole images to validate on.
+"""Torch datasets: crops to train on, drawn from tiles at one or several scales; whole images to validate on.
 
 Every crop is drawn from (seed, epoch, its number) alone, so the number of workers or ranks changes nothing but who
 draws it.
@@ -7,74 +7,79 @@ draws it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from lib.competitions import Competition, Pair
-from lib.data.augment import training_transform
-from lib.rasters import header_size, read_image, read_labels
+from lib.competitions import Pair
+from lib.competitions.layout import Window
+from lib.data.augment import augmentation
+from lib.data.census import Census
+from lib.data.reading import Reading
+from lib.data.sampling import Pool, anywhere, centre
+from lib.data.tiles import area
 from lib.recipe import Recipe
 
 
 class TrainingCrops(Dataset):
-    """Augmented crops: item (epoch, number) is a (3, crop, crop) uint8 image and its (crop, crop) int64 labels."""
+    """Augmented crops: item (epoch, number) is an image (B, crop, crop), as fed, and its labels (crop, crop) uint8."""
 
-    def __init__(self, pairs: list[Pair], competition: Competition, recipe: Recipe, copies: int = 1) -> None:
-        """`copies`: how many processes of this machine will hold the set, and so share the cache's megabytes."""
-        self.pairs = pairs
-        self.competition = competition
-        self.recipe = recipe
-        self.transform = training_transform(recipe.data.augment, recipe.data.crop)
-        areas = [height * width * recipe.data.scale**2 for height, width in (header_size(p.image) for p in pairs)]
-        self.pixels = sum(areas)
-        self.weights = np.asarray(areas) / self.pixels
-        self.keep = self.pixels * 4 * copies <= recipe.data.cache_gigabytes * 1e9
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    def __init__(self, census: Census, pool: Pool, reading: Reading, recipe: Recipe) -> None:
+        """`census`: the tiles of the training pairs; `pool`: how likely each is drawn."""
+        self.pairs, self.tiles = census.pairs, census.tiles
+        self.pool, self.reading, self.recipe = pool, reading, recipe
+        self.transform = augmentation(recipe.data.augment, reading.radiometry.channels, recipe.data.crop)
+        drawn = [area(tile.core) for tile, chance in zip(self.tiles, pool.chances, strict=True) if chance > 0]
+        self.pixels = sum(drawn) * recipe.data.scale**2
+        """Of the tiles that are drawn from, at the working size."""
 
     def steps(self) -> int:
-        """Optimizer steps that see about as many pixels as the images have, unless the recipe says how many."""
+        """Optimizer steps that see about as many pixels as the tiles have, unless the recipe says how many."""
         crops = self.pixels / self.recipe.data.crop**2
         return self.recipe.train.steps or max(1, round(crops / self.recipe.train.batch))
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         epoch, number = item
         rng = np.random.default_rng([self.recipe.train.seed, epoch, number])
-        image, labels = self._scene(int(rng.choice(len(self.pairs), p=self.weights)))
+        image, labels = self.cut(rng)
         self.transform.set_random_seed(int(rng.integers(2**31)))
         drawn = self.transform(image=image, mask=labels)
         pixels = np.ascontiguousarray(drawn["image"].transpose(2, 0, 1))
-        return torch.from_numpy(pixels), torch.from_numpy(drawn["mask"].astype(np.int64))
+        return torch.from_numpy(pixels), torch.from_numpy(np.ascontiguousarray(drawn["mask"]))
 
-    def _scene(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Image and labels at the working size; kept in memory when the whole set fits."""
-        if index in self._kept:
-            return self._kept[index]
-        pair = self.pairs[index]
-        image, labels = read_image(pair.image), read_labels(pair.mask, self.competition)
-        if self.recipe.data.scale != 1:
-            image = to_working_size(image, self.recipe.data.scale)
-            labels = cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-        if self.keep:
-            self._kept[index] = image, labels
-        return image, labels
+    def cut(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A crop as it lies in its image: around a pixel of a tile, shifted to stay inside its pair's part of the
+        image, and smaller than asked where that is."""
+        data = self.recipe.data
+        number, rare = self.pool.draw(rng)
+        tile = self.tiles[number]
+        pair = self.pairs[tile.pair]
+        scale = data.scale * data.scales[rng.integers(len(data.scales)) if len(data.scales) > 1 else 0]
+        if rare is None:
+            row, column = anywhere(tile.core, rng)
+            middle = self.reading.place(pair, scale, row, column)
+        else:
+            window = self.reading.within(pair, scale, tile.window)
+            row, column = centre(self.reading.window(pair, scale, window)[1], rare, rng)
+            middle = row + window[0], column + window[2]
+        image, labels = self.reading.window(pair, scale, _around(middle, data.crop, self.reading.shape(pair, scale)))
+        return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
 
 class WholeImages(Dataset):
-    """Item i: (number, (H, W, 3) uint8 image, (H, W) uint8 labels), at the original size."""
+    """Item i: (number, image (h, w, B) at the working size, labels (H, W) uint8 at the original size)."""
 
-    def __init__(self, pairs: list[Pair], competition: Competition) -> None:
-        self.pairs = pairs
-        self.competition = competition
+    def __init__(self, pairs: list[Pair], reading: Reading, scale: float) -> None:
+        self.pairs, self.reading, self.scale = pairs, reading, scale
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> tuple[int, np.ndarray, np.ndarray]:
         pair = self.pairs[index]
-        return index, read_image(pair.image), read_labels(pair.mask, self.competition)
+        return index, np.array(self.reading.image(pair, self.scale)), self.reading.truth(pair)
 
 
 class EpochShare(Sampler[tuple[int, int]]):
@@ -109,14 +114,15 @@ class ImageShare(Sampler[int]):
         return iter(self.numbers)
 
 
-def as_it_is(item: tuple) -> tuple:
+def as_it_is(item: Any) -> Any:
     """Collates nothing: a validation item reaches the loop as the arrays it is."""
     return item
 
 
-def to_working_size(image: np.ndarray, scale: float) -> np.ndarray:
-    """An image resized by `scale`: averaged when it shrinks, bilinear when it grows."""
-    if scale == 1:
-        return image
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+def _around(middle: tuple[int, int], side: int, shape: tuple[int, int]) -> Window:
+    """The window of a side around a pixel, moved to lie inside of an image; all of an axis that is shorter."""
+    edges: list[int] = []
+    for place, length in zip(middle, shape, strict=True):
+        begin = min(max(0, place - side // 2), max(0, length - side))
+        edges += [begin, min(length, begin + side)]
+    return tuple(edges)

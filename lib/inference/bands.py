@@ -113,7 +113,7 @@ def _move_up(total: torch.Tensor, shift: int) -> None:
 
 
 def _upload(pixels: np.ndarray, predictor: Predictor) -> torch.Tensor:
-    """(h, w, 3) uint8 as (1, 3, h, w) on the models' device."""
+    """(h, w, B) as (1, B, h, w) on the models' device."""
     images = torch.from_numpy(np.ascontiguousarray(pixels))
     if predictor.on_gpu:
         images = images.pin_memory().to(predictor.device, non_blocking=True)

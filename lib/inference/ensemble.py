@@ -53,7 +53,7 @@ class Ensemble:
         models = [copy.deepcopy(each.model) if device else each.model for each in self.checkpoints]
         trios = zip(models, self.checkpoints, self.weights, strict=True)
         members = [Member.on(place, model, each.recipe, weight) for model, each, weight in trios]
-        return Predictor(members, tta, scales, self.competition.multilabel)
+        return Predictor(members, tta, scales, self.competition.multilabel, self.competition.images)
 
 
 def load(chosen: Sequence[Weighted], competition: Competition | None = None) -> Ensemble:

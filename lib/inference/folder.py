@@ -94,7 +94,7 @@ def _work(output: Output, todo: list[Pair], outcome: Outcome, track: Track, iden
                 pair, future = writing.popleft()
                 _noted(pair, outcome, future.result)
 
-        images = _ahead(reader, todo, lambda pair: prepare(pair, output.predictor.scale))
+        images = _ahead(reader, todo, lambda pair: prepare(pair, output.predictor))
         try:
             for pair in track(todo):
                 found, coming = next(images)

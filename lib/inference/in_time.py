@@ -69,7 +69,7 @@ def predict_all(pairs: list[Pair], outputs: list[Output], limit: Ends, done: Don
             return
         start, output = time.time(), free.pop()
         try:
-            with prepare(pair, output.predictor.scale) as prepared:
+            with prepare(pair, output.predictor) as prepared:
                 output.predict(pair.id, prepared, {})()
             done.seconds[pair.id] = time.time() - start
         except Exception as error:  # of whatever kind: the other images are not to be lost

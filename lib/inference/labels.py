@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from lib.data.datasets import to_working_size
 from lib.inference.areas import without_small
 from lib.inference.bands import panels, probability_bands
 from lib.inference.decision import Decider, Decision
 from lib.inference.predictor import Predictor
 from lib.rasters.geotiff import Block
-from lib.rasters.reader import Pixels, Reader
+from lib.rasters.reader import Pixels, Reader, working_shape
 
 See = Callable[[int, int, torch.Tensor], None]
 """Is shown probabilities (C, r, w) at the working size, with the row and the column of their first pixel."""
@@ -59,7 +58,7 @@ def label_blocks(
 
 def predict_labels(predictor: Predictor, image: np.ndarray, size: tuple[int, int], decision: Decision) -> np.ndarray:
     """The mask of an image in memory, (H, W, 3) uint8 at its original size: (height, width) = `size`."""
-    return labels_of(predictor, Pixels(to_working_size(image, predictor.scale)), size, decision)
+    return labels_of(predictor, Pixels(image).at(working_shape(image.shape[:2], predictor.scale)), size, decision)
 
 
 def labels_of(

@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lib.data.datasets import to_working_size
 from lib.inference.bands import probability_bands
 from lib.inference.predictor import Member, Predictor
-from lib.rasters.reader import Pixels
+from lib.rasters.reader import Pixels, working_shape
 from lib.recipe import Recipe
 
 
@@ -25,7 +24,7 @@ def predict(
     classes, or each in 0..1 when `multilabel`.
     """
     predictor = Predictor([Member(model, recipe)], tta, (1.0,) if tta else None, multilabel)
-    return whole(predictor, Pixels(to_working_size(image, recipe.data.scale)))
+    return whole(predictor, Pixels(image).at(working_shape(image.shape[:2], recipe.data.scale)))
 
 
 def whole(predictor: Predictor, source: Pixels) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Models that answer together: windows in, averaged class probabilities out.
 
     predictor = Predictor([Member(checkpoint), Member(other, weight=0.5)], tta="d4", scales=(0.75, 1.0))
-    probabilities = predictor(tiles)             # (N, 3, h, w) uint8 → (N, C, h, w) float32
+    probabilities = predictor(tiles)             # (N, B, h, w) as fed → (N, C, h, w) float32
 
 Probabilities are averaged, never logits, which leave seams. Members may have been trained at different working sizes:
 the largest is the common one, and the others see each window resized. A batch that does not fit into the GPU's memory
@@ -18,13 +18,18 @@ from typing import Any
 
 import torch
 
+from lib.competitions.pixels import Images
 from lib.errors import Failed
 from lib.inference.answers import Mean
 from lib.inference.tta import ORIENTATIONS, View, views
 from lib.inference.windows import Blend, reflected
 from lib.models.folding import folded
 from lib.models.segmenter import STRIDE
+from lib.rasters.radiometry import IMAGENET
 from lib.recipe import Recipe
+
+NO_WORD = Images()
+"""Images of which a competition says nothing: 8-bit RGB."""
 
 ON_GPU = 16
 """Windows a forward pass on a GPU, to begin with."""
@@ -53,13 +58,22 @@ class Predictor:
         tta: str | None = None,
         scales: Sequence[float] | None = None,
         multilabel: bool = False,
+        images: Images = NO_WORD,
     ) -> None:
-        """`tta`, `scales`: the recipe's of the first member when None. `multilabel`: sigmoid instead of softmax."""
+        """`tta`, `scales`: the recipe's of the first member when None. `multilabel`: sigmoid instead of softmax.
+
+        `images`: how the competition's images are read. All members are fed by the rule of the first.
+        """
         self.members = tuple(members)
         first = self.members[0].recipe
         self.tta = tta or first.infer.tta
         self.scales = tuple(scales or first.infer.scales)
         self.multilabel = multilabel
+        self.images = images
+        self.radiometry = getattr(self.members[0].model, "radiometry", IMAGENET)
+        for member in self.members[1:]:
+            if getattr(member.model, "radiometry", IMAGENET) != self.radiometry:
+                member.model.be_fed_by(self.radiometry)
         self.scale = max(member.recipe.data.scale for member in self.members)
         spans = [member.recipe.window / member.recipe.data.scale for member in self.members]
         self.window = math.ceil(max(spans) * self.scale - 1e-6)
@@ -82,7 +96,7 @@ class Predictor:
 
     @torch.inference_mode()
     def __call__(self, tiles: torch.Tensor) -> torch.Tensor:
-        """Class probabilities (N, C, h, w) float32 of windows (N, 3, h, w) uint8 on the models' device.
+        """Class probabilities (N, C, h, w) float32 of windows (N, B, h, w), as fed, on the models' device.
 
         Raises `Failed` when not even one view of one window fits into the memory.
         """
@@ -133,7 +147,7 @@ class Predictor:
         return torch.cuda.get_device_name(self.device) if self.on_gpu else "this machine"
 
     def _forward(self, model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-        """Logits of (N, 3, h, w), float32; inside, half precision on a GPU."""
+        """Logits of (N, B, h, w), float32; inside, half precision on a GPU."""
         height, width = images.shape[-2:]
         half = torch.bfloat16 if self.on_gpu and torch.cuda.is_bf16_supported(False) else torch.float16
         with torch.autocast(self.device.type, dtype=half, enabled=self.on_gpu):

@@ -1,19 +1,30 @@
 """An image made ready for the model: at the working size, in memory where it fits, else read as it is needed.
 
-with prepare(pair, scale=0.5) as prepared:
-    prepared.reader.read(0, 512, 0, 512)         # (512, 512, 3) uint8 of the working image
+with prepare(pair, predictor) as prepared:
+    prepared.reader.read(0, 512, 0, 512)         # (512, 512, B) of the working image, as the models are fed
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from lib.competitions import Pair
-from lib.data.datasets import to_working_size
+from lib.competitions.pixels import Images
+from lib.rasters.base import ImageReader, Part
+from lib.rasters.radiometry import Radiometry
 from lib.rasters.reader import Georeference, Pixels, Raster, Reader, open_image, working_shape
 
 LARGE = 64_000_000
 """Pixels from which on a raster is read by windows and its mask grows on disk."""
+
+
+class Reads(Protocol):
+    """What says how images are read: a `Predictor`."""
+
+    scale: float
+    images: Images
+    radiometry: Radiometry
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,7 @@ class Prepared:
     shape: tuple[int, int]
     """Height and width of the image itself."""
     georeference: Georeference | None
-    large: Raster | None
+    large: ImageReader | None
     """The open file of an image that is too large to be held."""
 
     def __enter__(self) -> Prepared:
@@ -36,17 +47,17 @@ class Prepared:
             self.large.close()
 
 
-def prepare(pair: Pair, scale: float, large: int = LARGE) -> Prepared:
-    """Open an image; what is not a raster of more than `large` pixels is decoded and resized as training does it.
+def prepare(pair: Pair, how: Reads, large: int = LARGE) -> Prepared:
+    """Open an image; what is not a raster of more than `large` pixels is read and resized as training does it.
 
     Raises `DataError` for a file that cannot be read.
     """
-    image = open_image(pair.image)
-    if isinstance(image, Raster):
-        georeference, shape = image.georeference, image.shape
-        if shape[0] * shape[1] > large:
-            return Prepared(image.at(working_shape(shape, scale)), shape, georeference, image)
-        with image:
-            image = Pixels(image.read(0, shape[0], 0, shape[1]))
-        return Prepared(Pixels(to_working_size(image.image, scale)), shape, georeference, None)
-    return Prepared(Pixels(to_working_size(image.image, scale)), image.shape, None, None)
+    opened = open_image(pair.image, how.images, how.radiometry)
+    image = Part(opened, pair.window) if pair.window else opened
+    shape = image.shape
+    working = working_shape(shape, how.scale)
+    if isinstance(opened, Raster) and shape[0] * shape[1] > large:
+        return Prepared(image.at(working), shape, image.georeference, image)
+    with image:
+        pixels = Pixels(image.at(working).read(0, working[0], 0, working[1]))
+        return Prepared(pixels, shape, image.georeference, None)

@@ -61,7 +61,7 @@ class View:
     scale: float = 1.0
 
     def apply(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) of 0..255 to (N, 3, round(H · scale), round(W · scale)), turned; never smaller than 1 × 1."""
+        """(N, B, H, W) to (N, B, round(H · scale), round(W · scale)), turned; never smaller than 1 × 1."""
         height, width = images.shape[-2:]
         return self.turn.apply(resized(images, scaled((height, width), self.scale)))
 

@@ -58,6 +58,11 @@ AnyRun = Annotated[str | None, Argument(metavar="[RUN]", help="A run, or a part 
 Follow = Annotated[bool, Option("-f", "--follow", help="Go on until the run ends.")]
 Only = Annotated[list[str] | None, Option("--only", metavar="GLOB", help="Files with names like this; repeatable.")]
 Yes = Annotated[bool, Option("-y", "--yes", help="Do not ask.")]
+Side = Annotated[int, Option("--side", min=16, metavar="PIXELS", help="Of the tiles, in the image's own pixels.")]
+WorstShare = Annotated[float, Option("--share", min=0.0, max=1.0, help="The worst of each part's tiles are listed.")]
+Most = Annotated[int | None, Option("--most", min=0, metavar="N", help="So many of each part instead of a share.")]
+LabelsOf = Annotated[str, Option("--on", metavar="train|validation|all", help="Whose labels.")]
+JudgeTta = Annotated[str, Option("--tta", metavar="none|flips|d4", help="Orientations averaged.")]
 
 # submit.py
 Trained = Annotated[str | None, Option("--run", metavar="RUN", help="Default: the newest with a checkpoint.")]

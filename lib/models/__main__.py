@@ -2,7 +2,7 @@
 
 One crop through the model, without pretrained weights: does it exist, does it fit, does its checkpoint?
 
-    echo '{"model": {"encoder": "resnet50"}}' | python -m lib.models 6
+    echo '{"model": {"encoder": "resnet50"}}' | python -m lib.models 6 3       # classes, bands
 
 The encoder's pretrained weights, from the hub or its cache on this machine, as a file for sessions without internet:
 
@@ -20,6 +20,7 @@ from lib import files, garbage
 from lib.errors import guarded
 from lib.models import checkpoint
 from lib.models.build import build
+from lib.rasters.radiometry import Radiometry
 from lib.recipe import Recipe
 
 
@@ -31,16 +32,17 @@ def main() -> None:
     if sys.argv[1] == "encoder":
         write_encoder(recipe, Path(sys.argv[2]))
     else:
-        try_out(recipe, int(sys.argv[1]))
+        try_out(recipe, int(sys.argv[1]), int(sys.argv[2]))
 
 
-def try_out(recipe: Recipe, classes: int) -> None:
+def try_out(recipe: Recipe, classes: int, channels: int) -> None:
     """Raise what keeps the recipe's model from being built, or from the checkpoint of this machine that it names."""
-    model = build(recipe.model, classes, pretrained=False).eval()
+    radiometry = Radiometry((0.0,) * channels, (1.0,) * channels)
+    model = build(recipe.model, classes, pretrained=False, radiometry=radiometry).eval()
     if recipe.starts_from and recipe.starts_from.is_file():
         checkpoint.fill(model, checkpoint.read(recipe.starts_from)[1], recipe.starts_from)
     with torch.inference_mode():
-        model(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+        model(torch.zeros(1, channels, 64, 64, dtype=torch.uint8))
     print(
         f"{recipe.model.architecture} on {recipe.model.encoder}: {sum(p.numel() for p in model.parameters()):,} weights"
     )

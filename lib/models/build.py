@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from lib.errors import Failed, UsageError
 from lib.models.segmenter import Segmenter
+from lib.rasters.radiometry import IMAGENET, Radiometry
 from lib.recipe import ModelRecipe
 from lib.validation import closest
 
@@ -21,9 +22,17 @@ OFFLINE = (
 )
 
 
-def build(recipe: ModelRecipe, classes: int, pretrained: bool = True, encoder: Path | None = None) -> Segmenter:
+def build(
+    recipe: ModelRecipe,
+    classes: int,
+    pretrained: bool = True,
+    encoder: Path | None = None,
+    radiometry: Radiometry = IMAGENET,
+) -> Segmenter:
     """Build the recipe's model with `classes` output channels, in channels-last memory.
 
+    `radiometry`: what it will be fed, which also says how many bands there are. Pretrained weights of three bands are
+    spread over others by timm, which repeats the three and keeps their sum.
     With `pretrained`, `weights = "imagenet"` downloads the encoder's weights, or takes them from the file `encoder`.
     Raises `UsageError` for an encoder that timm does not have or the architecture cannot use, `Failed` when the weights
     do not arrive or do not fit.
@@ -50,7 +59,7 @@ def build(recipe: ModelRecipe, classes: int, pretrained: bool = True, encoder: P
             recipe.architecture,
             encoder_name=f"tu-{recipe.encoder}",
             encoder_weights=True if download else None,
-            in_channels=3,
+            in_channels=radiometry.channels,
             classes=classes,
             **({"decoder_channels": recipe.decoder_channels} if recipe.decoder_channels else {}),
         )
@@ -64,7 +73,7 @@ def build(recipe: ModelRecipe, classes: int, pretrained: bool = True, encoder: P
         raise UsageError(f"{recipe.architecture} cannot be built on {recipe.encoder}: {_first_line(error)}") from error
     if encoder is not None:
         _fill_encoder(net, encoder)
-    return Segmenter(net).to(memory_format=torch.channels_last)
+    return Segmenter(net, radiometry).to(memory_format=torch.channels_last)
 
 
 def _fill_encoder(net: torch.nn.Module, path: Path) -> None:
@@ -90,7 +99,7 @@ def has_unused_parameters(model: Segmenter) -> bool:
     """
     training = model.training
     model.eval()  # a pass that must not touch batch-norm statistics
-    model(torch.zeros(1, 3, 64, 64)).sum().backward()
+    model(torch.zeros(1, model.channels, 64, 64)).sum().backward()
     unused = any(parameter.grad is None for parameter in model.parameters() if parameter.requires_grad)
     model.zero_grad(set_to_none=True)
     model.train(training)

@@ -1,4 +1,4 @@
-"""Checkpoints: weights as safetensors, with the competition, the recipe and the score inside.
+"""Checkpoints: weights as safetensors, with the competition, the recipe, the bands' statistics and the score inside.
 
 Loading never unpickles code, and a checkpoint explains itself:
 
@@ -8,6 +8,7 @@ Loading never unpickles code, and a checkpoint explains itself:
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from lib.competitions import Competition
 from lib.errors import Failed, UsageError
 from lib.models.build import build
 from lib.models.segmenter import Segmenter
+from lib.rasters.radiometry import Radiometry
 from lib.recipe import Recipe
 
 
@@ -36,6 +38,11 @@ class Checkpoint:
     def must_be_of(self, competition: Competition) -> None:
         """Raise `UsageError` when these weights were trained for other classes than the competition's."""
         own = self.competition
+        if own.images != competition.images:
+            raise UsageError(
+                f"the checkpoint was trained on {_bands(own)}, and {competition.name} reads {_bands(competition)}",
+                "train with the [images] that you predict with, or leave -c out",
+            )
         if (own.name, own.names) != (competition.name, competition.names):
             raise UsageError(
                 f"the checkpoint was trained for {own.name!r} ({', '.join(own.names)}), "
@@ -52,6 +59,7 @@ def save(path: Path, model: Segmenter, competition: Competition, recipe: Recipe,
         "recipe": recipe.model_dump_json(),
         "score": repr(float(score)),
         "epoch": str(epoch),
+        "radiometry": json.dumps(model.radiometry.as_dict()),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     files.write(path, to_bytes(tensors, metadata=about))
@@ -64,9 +72,10 @@ def load(path: Path) -> Checkpoint:
         competition = Competition.model_validate_json(about["competition"])
         recipe = Recipe.model_validate_json(about["recipe"])
         score, epoch = float(about["score"]), int(about["epoch"])
-    except (KeyError, ValueError) as error:
+        radiometry = Radiometry.of(json.loads(about["radiometry"]))
+    except (KeyError, ValueError, TypeError) as error:
         raise Failed(f"the description inside {path} is damaged: {str(error).splitlines()[0]}") from None
-    model = build(recipe.model, len(competition.classes), pretrained=False)
+    model = build(recipe.model, len(competition.classes), pretrained=False, radiometry=radiometry)
     fill(model, tensors, path)
     return Checkpoint(model.eval(), competition, recipe, score, epoch)
 
@@ -92,3 +101,9 @@ def fill(model: Segmenter, tensors: dict[str, torch.Tensor], path: Path) -> None
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
         raise Failed(f"the weights in {path} do not fit the model: {first}") from None
+
+
+def _bands(competition: Competition) -> str:
+    """What a competition reads of its images, in words."""
+    told = competition.images.model_dump(mode="json", exclude_defaults=True)
+    return ", ".join(f"images.{key} = {value}" for key, value in told.items()) or "8-bit RGB"

@@ -15,8 +15,10 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-PROBE = (1, 3, 256, 256)
-"""An image that is large enough for every architecture: some halve it eight times."""
+from lib.rasters.radiometry import IMAGENET, Radiometry
+
+SIDE = 256
+"""Of an image that is large enough for every architecture: some halve it eight times."""
 
 TOLERANCE = 1e-3
 """What answers may differ by, as a share of the largest; rounding stays below a hundredth of it."""
@@ -39,13 +41,12 @@ class _Call:
 def folded(model: nn.Module) -> nn.Module:
     """Fold, in place, every batch norm that reads a convolution's output; returns `model`.
 
-    `model`: (N, 3, H, W) images to logits, in evaluation mode. A layer that is used twice is left as it is,
+    `model`: (N, B, H, W) images to logits, in evaluation mode. A layer that is used twice is left as it is,
     and so is the whole model when its answer to a probe changes.
     """
     if model.training:
         raise ValueError("a model in training needs its batch norms")
-    probe = torch.randint(0, 256, PROBE, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    probe = probe.to(next(model.parameters()).device)
+    probe = _probe(getattr(model, "radiometry", IMAGENET)).to(next(model.parameters()).device)
     calls, expected = _calls(model, probe)
     before = {}
     for convolution, norm in _pairs(calls):
@@ -59,6 +60,14 @@ def folded(model: nn.Module) -> nn.Module:
         for name, layer in before.items():
             model.set_submodule(name, layer)
     return model
+
+
+def _probe(radiometry: Radiometry) -> torch.Tensor:
+    """A random image (1, B, SIDE, SIDE) of values as the model is fed them."""
+    shape, generator = (1, radiometry.channels, SIDE, SIDE), torch.Generator().manual_seed(0)
+    if radiometry.low is not None:
+        return torch.rand(shape, generator=generator)
+    return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
 
 
 def _calls(model: nn.Module, probe: torch.Tensor) -> tuple[list[_Call], torch.Tensor]:

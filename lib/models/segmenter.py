@@ -1,6 +1,8 @@
 """A network that takes raw pixels of any size: normalisation and padding live inside it.
 
 Training and inference therefore cannot normalise differently, and no caller thinks of multiples of 32.
+
+    model = Segmenter(net, radiometry)           # the bands' statistics in the units that `radiometry.feed` gives
 """
 
 from __future__ import annotations
@@ -9,22 +11,41 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lib.rasters.radiometry import IMAGENET, Radiometry
+
 STRIDE = 32
 """Encoders halve their input five times."""
 
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
-"""ImageNet's channel statistics in 0..255, which timm's RGB weights expect."""
-
 
 class Segmenter(nn.Module):
-    """`forward`: (N, 3, H, W) uint8 or float in 0..255 → (N, C, H, W) logits, any H and W."""
+    """`forward`: (N, B, H, W) as `radiometry` feeds it, uint8 or float → (N, C, H, W) logits, any H and W."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, radiometry: Radiometry = IMAGENET) -> None:
         super().__init__()
         self.net = net
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(1, -1, 1, 1), persistent=False)
+        self.radiometry = radiometry
+        self.register_buffer("mean", torch.tensor(radiometry.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(radiometry.std).view(1, -1, 1, 1), persistent=False)
+
+    @property
+    def channels(self) -> int:
+        """The number of bands."""
+        return self.radiometry.channels
+
+    def be_fed_by(self, radiometry: Radiometry) -> None:
+        """Take what another set's rule feeds: its units become this model's own, but for values that it has clipped.
+
+        Both rules are straight lines of a file's values, so one is a line of the other: x' = a·x + b.
+        """
+        own = self.radiometry
+        if own.low is None or (own.low, own.high) == (radiometry.low, radiometry.high):
+            return
+        low, high = (torch.tensor(ends, dtype=torch.float64) for ends in (own.low, own.high))
+        other_low, other_high = (torch.tensor(ends, dtype=torch.float64) for ends in (radiometry.low, radiometry.high))
+        a, b = (other_high - other_low) / (high - low), (other_low - low) / (high - low)
+        mean, std = (torch.tensor(values, dtype=torch.float64) for values in (own.mean, own.std))
+        self.mean.copy_(((mean - b) / a).view(1, -1, 1, 1))
+        self.std.copy_((std / a).view(1, -1, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]

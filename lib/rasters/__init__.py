@@ -10,9 +10,11 @@ import cv2
 
 from lib.rasters.brought_masks import BroughtMasks, masks_in
 from lib.rasters.coding import Coding, colours, from_pixels, values
-from lib.rasters.images import PNG, header_size, read_image
+from lib.rasters.headers import header_size
+from lib.rasters.images import PNG
 from lib.rasters.mask_names import mask_files
 from lib.rasters.masks import decode_mask, encode_png, read_labels, read_prediction, write_colours, write_labels
+from lib.rasters.reader import open_image, read_image
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of every tag of a place on the Earth
 
@@ -27,6 +29,7 @@ __all__ = [
     "header_size",
     "mask_files",
     "masks_in",
+    "open_image",
     "read_image",
     "read_labels",
     "read_prediction",

@@ -16,12 +16,12 @@ from pathlib import Path
 from lib import files
 from lib.competitions import Competition
 from lib.errors import DataError, UsageError
-from lib.rasters.images import header_size
+from lib.rasters.headers import header_size
 from lib.rasters.instances import Instance
 from lib.rasters.mask_names import SUFFIXES, class_folders, confidences_of, file_of, listed, mask_files
 from lib.rasters.mask_reading import Mask, Reading, Size
 from lib.rasters.masks import read_prediction
-from lib.rasters.reader import Georeference
+from lib.rasters.places import Georeference
 from lib.rasters.tiff import georeference
 
 __all__ = ["BroughtMasks", "Mask", "masks_in"]

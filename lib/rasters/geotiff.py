@@ -21,7 +21,8 @@ import numpy as np
 
 from lib import files
 from lib.errors import Failed
-from lib.rasters.reader import Georeference, environment
+from lib.rasters.opening import environment
+from lib.rasters.places import Georeference
 
 TILE = 512
 """Side of a GeoTIFF's tiles."""

@@ -1,4 +1,4 @@
-"""Images from disk. A file that is damaged or cut short is an error, not a grey strip."""
+"""Picture files: bytes, headers, pixels. One that is damaged or cut short is an error, not a grey strip."""
 
 from __future__ import annotations
 
@@ -14,32 +14,7 @@ from lib.errors import DataError
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 """The first bytes of such files."""
 
-TO_RGB = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
-CONVERT = "bring it to 8-bit RGB first, for example with gdal_translate -ot Byte -scale -b 1 -b 2 -b 3"
 AGAIN = "download the file again, or leave it out of the data folder"
-
-
-def read_image(path: Path) -> np.ndarray:
-    """An image's pixels as stored: (H, W, 3) uint8 RGB, orientation tags not applied.
-
-    Grey pictures become RGB, a PNG's transparency is dropped. Raises `DataError` for a file that is missing, damaged or
-    cut short, and for pixels that are not 8-bit RGB: more bits or more bands would be lost without a word.
-    """
-    content = read_bytes(path)
-    if content.startswith(JPEG):
-        pixels = decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, path)
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    pixels = decode(content, cv2.IMREAD_UNCHANGED, path)
-    bands = 1 if pixels.ndim == 2 else pixels.shape[2]
-    if pixels.dtype != np.uint8 or bands not in (TO_RGB if content.startswith(PNG) else (1, 3)):
-        raise DataError(f"{path} has {bands} bands of {pixels.dtype}; images are 8-bit grey or RGB", CONVERT)
-    return cv2.cvtColor(pixels, TO_RGB[bands])
-
-
-def header_size(path: Path) -> tuple[int, int]:
-    """Height and width as the file's header says; the pixels are not decoded."""
-    with open_header(path, path) as image:
-        return image.height, image.width
 
 
 def open_header(file: Path | BinaryIO, source: Path | str) -> Image.Image:

@@ -25,7 +25,7 @@ from lib.errors import DataError
 from lib.rasters import bits
 from lib.rasters.coding import Coding
 from lib.rasters.instances import Instance, components, neighbours, numbered
-from lib.rasters.masks import is_colour, read_pixels
+from lib.rasters.masks import is_colour, read_numbers
 from lib.rasters.tiff import read_planes
 
 Mask = np.ndarray | list[Instance]
@@ -97,7 +97,7 @@ class Reading:
 
     def _instances(self, path: Path) -> list[Instance]:
         sent = self.competition.sent
-        pixels = None if is_colour(path) else resized(read_pixels(path, colour=False), self.size)
+        pixels = None if is_colour(path) else resized(read_numbers(path), self.size)
         if pixels is not None and pixels.dtype == np.uint16:
             if len(sent) > 1:
                 raise DataError(
@@ -137,7 +137,7 @@ class Reading:
     def _stored(self, path: Path) -> np.ndarray:
         """A picture's numbers; a JPEG, which changes them, is a `DataError`."""
         is_colour(path)
-        return resized(read_pixels(path, colour=False), self.size)
+        return resized(read_numbers(path), self.size)
 
 
 def _values(pixels: np.ndarray) -> set[int]:

@@ -1,4 +1,8 @@
-"""Masks from disk to label maps and back: index or colour PNGs, palette PNGs read by what they mean."""
+"""Masks from disk to label maps and back: index or colour, PNG or TIFF, palettes read by what they mean.
+
+labels = read_labels(path, competition)          # (H, W) uint8, 255 = ignored
+write_labels(path, labels, competition)
+"""
 
 from __future__ import annotations
 
@@ -12,17 +16,31 @@ import numpy as np
 from lib import files
 from lib.competitions import IGNORE, Competition
 from lib.errors import DataError
-from lib.rasters.coding import Coding, colours, from_pixels, values
-from lib.rasters.images import AGAIN, decode, open_header, read_bytes
+from lib.rasters.coding import Coding, Count, colours, from_pixels, values
+from lib.rasters.images import AGAIN, JPEG, decode, open_header, read_bytes
+from lib.rasters.mask_tiff import TiffMask, a_colour_picture
+from lib.rasters.opening import is_tiff
+
+GREY = 64
+"""By how much a grey JPEG's channels may differ."""
 
 
-def read_labels(path: Path, competition: Competition) -> np.ndarray:
-    """A mask file as class indices: (H, W) uint8, 255 where the competition ignores the pixel.
+def read_labels(path: Path, competition: Competition, note: Count | None = None) -> np.ndarray:
+    """A mask file as class indices: (H, W) uint8, 255 where the competition ignores the pixel or the file has no data.
 
-    Raises `DataError` for an unreadable file and for a colour or value that no class has.
+    `note` is told how many pixels have a colour near a class's own. Raises `DataError` for an unreadable file, for a
+    colour or value that no class has, and for a JPEG where nothing is said of values that are not exact.
     """
     coding = Coding.of(competition)
-    return from_pixels(read_pixels(path, colour=coding.kind == "colour"), coding, source=path)
+    colour = coding.kind == "colour"
+    if is_tiff(path):
+        with TiffMask(path, colour) as mask:
+            pixels = mask.read(0, mask.shape[0], 0, mask.shape[1])
+            return from_pixels(pixels, coding.without(mask.nodata), path, note)
+    content = read_bytes(path)
+    if content.startswith(JPEG) and not coding.stands_compression:
+        raise a_jpeg(path, "save masks as PNG or TIFF, or set masks.threshold or, for colours, masks.tolerance")
+    return from_pixels(decode_mask(content, colour, path), coding, path, note)
 
 
 def read_prediction(path: Path, competition: Competition, note: Callable[[str], None] | None = None) -> np.ndarray:
@@ -32,7 +50,7 @@ def read_prediction(path: Path, competition: Competition, note: Callable[[str], 
     there is one foreground class, masks of 0 and 255, or 0 and 1, are read as that; `note` is told so.
     """
     kind = "colour" if is_colour(path) and competition.classes[0].colour else "index"
-    pixels = read_pixels(path, colour=kind == "colour")
+    pixels = read_pixels(path, colour=True) if kind == "colour" else read_numbers(path)
     if kind == "index":
         pixels = _foreground(pixels, competition, path, note)
         if note:
@@ -42,10 +60,18 @@ def read_prediction(path: Path, competition: Competition, note: Callable[[str], 
 
 def is_colour(path: Path) -> bool:
     """Whether a mask file holds colours; a JPEG, which changes the values of a mask, is a `DataError`."""
+    if is_tiff(path):
+        with TiffMask(path, colour=False) as mask:
+            return mask.colour
     with open_header(path, path) as header:
         if header.format == "JPEG":
-            raise DataError(f"{path} is a JPEG, which changes the values of a mask", "save masks as PNG or TIFF")
+            raise a_jpeg(path, "save masks as PNG or TIFF")
         return header.mode in ("RGB", "RGBA")
+
+
+def a_jpeg(path: Path, hint: str) -> DataError:
+    """What is said of a mask that is a JPEG."""
+    return DataError(f"{path} is a JPEG, which changes the values of a mask", hint)
 
 
 def _told_of_the_files(pixels: np.ndarray, competition: Competition, note: Callable[[str], None]) -> None:
@@ -82,11 +108,32 @@ def _foreground(
 
 
 def read_pixels(path: Path, colour: bool) -> np.ndarray:
-    """A mask file's stored pixels: (H, W, 3) uint8 RGB when `colour`, else (H, W) uint8 or uint16.
+    """A mask file's stored pixels: (H, W, 3) uint8 RGB when `colour`, else (H, W), uint8 or uint16, of a TIFF any type.
 
     In a palette PNG the stored numbers are indices, and the palette their colours; in a 1-bit PNG they are 0 and 1.
     """
+    if is_tiff(path):
+        with TiffMask(path, colour) as mask:
+            return mask.read(0, mask.shape[0], 0, mask.shape[1])
     return decode_mask(read_bytes(path), colour, path)
+
+
+def read_numbers(path: Path) -> np.ndarray:
+    """The numbers of a mask file, (H, W) uint8 or uint16, whatever type they are stored in.
+
+    Raises `DataError` for numbers below 0, above 65535 or not whole.
+    """
+    pixels = read_pixels(path, colour=False)
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels
+    with np.errstate(invalid="ignore"):
+        found = pixels.astype(np.uint16)
+    if (found != pixels).any():
+        raise DataError(
+            f"{path} holds {pixels.dtype} values that are not whole numbers of 0 to 65535",
+            "save masks as uint8 or uint16",
+        )
+    return found
 
 
 def decode_mask(content: bytes, colour: bool, source: Path | str) -> np.ndarray:
@@ -103,11 +150,10 @@ def decode_mask(content: bytes, colour: bool, source: Path | str) -> np.ndarray:
         )
     pixels = decode(content, cv2.IMREAD_UNCHANGED, source)
     if pixels.ndim == 3:
-        if not (pixels[..., :1] == pixels[..., 1:3]).all():
-            raise DataError(
-                f"{source} is a colour picture, and masks are coded by index", 'set masks.coding = "colour"'
-            )
-        pixels = np.ascontiguousarray(pixels[..., 0])
+        grey = pixels[..., :1].astype(np.int32)
+        if np.abs(pixels[..., 1:3] - grey).max() > (GREY if content.startswith(JPEG) else 0):
+            raise a_colour_picture(source)
+        pixels = np.ascontiguousarray(pixels[..., 1])
     if pixels.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{source} holds {pixels.dtype} values; an index mask is uint8 or uint16")
     return pixels

@@ -31,6 +31,11 @@ class Radiometry:
         """The number of bands."""
         return len(self.mean)
 
+    @property
+    def dtype(self) -> Any:
+        """Of what is fed."""
+        return np.uint8 if self.low is None else np.float32
+
     def feed(self, raw: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
         """Values (h, w, B) as the network is fed with them: uint8, or float32 stretched to 0..1.
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from lib.errors import DataError
-from lib.rasters.reader import Georeference
+from lib.rasters.places import Georeference
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader

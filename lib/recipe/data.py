@@ -51,15 +51,15 @@ class DataRecipe(Strict):
     """Share of a tile's side that its neighbour has too, at least; nothing at the borders is lost."""
     split: Literal["auto", "official", "group", "block", "stratified"] = "auto"
     """How images are divided: by the competition's lists · by group · by spatial blocks of large images · by group with
-    every class in both parts. auto: the lists where there are some, blocks where there are fewer than three groups, else
-    by group."""
+    every class in both parts. auto: the lists where there are some, blocks where large images make fewer than three
+    groups, else by group."""
     validation: float = Field(default=0.2, gt=0, lt=1)
     """Share of the images (by group), or of the blocks, that is held out."""
     folds: int = Field(default=0, ge=0, le=100)
     """Divide into so many parts, of which `fold` is held out, instead of a share; 0: no folds."""
     fold: int = Field(default=0, ge=0)
     """The part that is held out, from 0."""
-    block: AutoInt = Field(default=None, ge=64)
+    block: AutoInt = Field(default=None, ge=16)
     """Side of spatial blocks, in pixels of the image itself. auto: an eighth of the image's shorter side, no less than
     two crops."""
     margin: AutoInt = Field(default=None, ge=0)
@@ -79,12 +79,12 @@ class DataRecipe(Strict):
     uninformative: tuple[str, ...] = ()
     """Classes of which whole tiles teach little, such as open sea."""
     augment: Annotated[Any, BeforeValidator(_policy)] = "aerial"
-    """none · flips: the eight orientations · light: and a little light · aerial: orientations, scale, light and colour · strong: more
-    of all of it, blur, noise, holes. Or a list of albumentations transforms by hand."""
+    """none · flips: the eight orientations · light: and a little light · aerial: orientations, scale, light, colour ·
+    strong: more of all of it, blur, noise, holes. Or a list of albumentations transforms by hand."""
     radiometry: Literal["auto", "imagenet", "statistics", "percentiles"] = "auto"
     """How pixel values are normalised, one rule for the whole set: ImageNet's statistics · each band's own mean and
-    deviation · each band's 0.1 and 99.9 % percentiles as darkest and brightest. auto: the first for 8-bit RGB, the second
-    for other 8-bit bands, the third for the rest."""
+    deviation · each band's 0.1 and 99.9 % percentiles as darkest and brightest. auto: the first for 8-bit RGB, the
+    second for other 8-bit bands, the third for the rest."""
     workers: AutoInt = Field(default=None, ge=0)
     """Loader processes a rank. auto: the machine's cores shared by the ranks; none on a CPU run."""
     cache_gigabytes: float = Field(default=20.0, ge=0)

@@ -16,7 +16,7 @@ import numpy as np
 
 from lib.competitions import IGNORE, Competition
 from lib.errors import SwathError
-from lib.rasters.reader import Raster, open_image
+from lib.rasters.visible import look
 from lib.reporting.overlays import panels, small
 from lib.scoring.hausdorff import plane_of
 from lib.scoring.instances import union
@@ -93,7 +93,7 @@ class Gallery:
 
     def _picture(self, kept: _Kept, kind: str, path: Path | None) -> Picture:
         try:
-            image = _seen(path, kept.truth.shape) if path else None
+            image = look(path, self.competition.images, kept.truth.shape) if path else None
         except SwathError:  # the score does not hang on a picture
             image = None
         views = panels(image, kept.truth, kept.prediction, self.competition, kept.wrong)
@@ -106,13 +106,6 @@ class Gallery:
         if mask.dtype == np.uint32:
             return [(mask >> np.uint32(index)) & 1 > 0 for index in classes]
         return [(mask == index) & (index in sent) for index in classes]
-
-
-def _seen(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """An image to look at, (H, W, 3) uint8; a TIFF, which may be an aerial mosaic, is never read at its full size."""
-    with open_image(path) as image:
-        view = image.at(shape) if isinstance(image, Raster) else image
-        return view.read(0, view.shape[0], 0, view.shape[1])
 
 
 def _labels(planes: list[np.ndarray]) -> np.ndarray:

@@ -10,19 +10,21 @@ a run held out, which at least have a truth.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from lib.competitions import Competition, Pair, find_pairs
 from lib.competitions.layout import holds
+from lib.data.lists import pair_named
+from lib.data.lists import read as read_lists
 from lib.data.roots import home_root
 from lib.errors import Refused, UsageError
 from lib.folders import cache_folder
-from lib.rasters import BroughtMasks
+from lib.rasters import BroughtMasks, header_size
 from lib.submissions.asked import asked, extents_of, sample_under
 from lib.submissions.layout import Layout, Size, expected
-from lib.submissions.truth import masks_by_id, sizes_of
+from lib.submissions.truth import Truth, masks_by_id, of_pairs, size_of
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,14 @@ class Job:
 
     def layout(self, sample: Path | None = None) -> Layout:
         """The rows or members of the file, with every mask's size; `sample` instead of the data root's."""
-        sizes = sizes_of({pair.id: pair.image for pair in self.images})
+        sizes = {pair.id: size_of(pair) for pair in self.images}
         return expected(self.competition, sizes, sample or self.sample, self.extents)
+
+    @property
+    def right(self) -> Truth:
+        """The truth that the file is scored against."""
+        own = {pair.id: pair for pair in self.images}
+        return of_pairs([replace(own[image], mask=path) for image, path in self.truth.items()], self.competition)
 
 
 class Trained(Protocol):
@@ -61,6 +69,10 @@ def find_job(competition: Competition, root: Path, run: Trained | None = None) -
         images = find_pairs(test, root, masks=False)
         truth, sample = _truth_of_test(competition, root, images), sample_under(competition, root)
         return Job(competition, images, "test", truth, sample, extents_of(competition, root))
+    listed = _listed_for_test(competition, root)
+    if listed:
+        truth, sample = {pair.id: pair.mask for pair in listed}, sample_under(competition, root)
+        return Job(competition, listed, "test", truth, sample, extents_of(competition, root))
     if run is None:
         raise UsageError(
             f"{competition.name} has no test images under {root}",
@@ -72,20 +84,46 @@ def find_job(competition: Competition, root: Path, run: Trained | None = None) -
 
 
 def held_out_pairs(competition: Competition, data: Path | None, run: Trained) -> list[Pair]:
-    """The images that a run held out and their masks, under the data root that was given, or else the run's."""
-    return _held_out(competition, home_root(competition, data or run.data, cache_folder()), run)
+    """The images that a run held out and their masks, under the data root that was given, or else the run's.
+
+    Raises `UsageError` where it held out parts of images.
+    """
+    found = _held_out(competition, home_root(competition, data or run.data, cache_folder()), run)
+    if any(pair.window for pair in found):
+        raise UsageError(
+            "the run held out parts of its images, and thresholds are searched on whole ones",
+            "cut the images into files, or leave thresholds alone",
+        )
+    return found
 
 
 def _held_out(competition: Competition, root: Path, run: Trained) -> list[Pair]:
     pairs = {pair.id: pair for pair in find_pairs(competition.data.train, root)}
     held_out = run.held_out
-    lost = [image for image in held_out if image not in pairs]
+    found = {image: pair_named(image, pairs, competition, lambda pair: header_size(pair.image)) for image in held_out}
+    lost = [image for image, pair in found.items() if pair is None]
     if lost:
         raise UsageError(
             f"{root} does not hold {len(lost)} of the run's {len(held_out)} validation images: {', '.join(lost[:3])}",
             "give the data root that the run was trained on with --data DIR",
         )
-    return [pairs[image] for image in held_out]
+    return [found[image] for image in held_out]
+
+
+def _listed_for_test(competition: Competition, root: Path) -> list[Pair]:
+    """The images, or parts of them, that an official list of the training folder keeps for the test."""
+    source, lists = competition.data.train, competition.data.lists
+    if not (source and lists and lists.test and holds(source, root)):
+        return []
+    pairs = find_pairs(source, root)
+    known = {pair.id: pair for pair in pairs}
+
+    def shape_of(pair: Pair) -> tuple[int, int]:
+        return header_size(pair.image)
+
+    named = read_lists(pairs, competition, root, shape_of).test
+    found = [pair_named(name, known, competition, shape_of) for name in named]
+    return [pair for pair in found if pair is not None]
 
 
 def job_for(competition: Competition, data: Path | None, run: Trained | None = None) -> Job:

@@ -88,7 +88,7 @@ def images_under(competition: Competition, data: Path | None) -> dict[str, Path]
 def score_job(path: Path, job: Job, layout: Layout, folder: Path) -> tuple[dict[str, Any], list[Path], str | None]:
     """Score the file of a job whose truth is at hand: the document, what was written into `folder`, or why not."""
     gallery = Gallery(job.competition)
-    total, each = score_file(path, job.competition, layout, job.truth, see=gallery.see)
+    total, each = score_file(path, job.competition, layout, job.right, see=gallery.see)
     document = score_document(job.competition, total, each)
     pictures = gallery.pictures({pair.id: pair.image for pair in job.images}, each)
     return document, *written_or_why(folder, document, pictures, job.competition, path)

@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lib.competitions import Competition
+from lib.competitions import Competition, Pair
 from lib.competitions.patterns import fields, find
 from lib.competitions.schema import Source
 from lib.errors import DataError, UsageError
 from lib.rasters import header_size, masks_in
-from lib.rasters.mask_reading import unheard
+from lib.rasters.labels import open_labels
+from lib.rasters.mask_reading import resized, unheard
+from lib.rasters.reader import open_image
 from lib.rasters.truth_masks import TruthFolder, read_truth
 from lib.scoring import Score, Tally, image_scores, interval, score, take
 from lib.scoring.breakdown import Breakdown
@@ -79,6 +81,28 @@ def truth_at(
 def of_paths(paths: Mapping[str, Path], competition: Competition) -> Truth:
     """The truth of images whose masks lie at these paths."""
     return Truth(sizes_of(paths), lambda image, size: read_truth(paths[image], competition, size))
+
+
+def of_pairs(pairs: Iterable[Pair], competition: Competition) -> Truth:
+    """The truth of images whose pairs are known: parts of images too, and labels on another grid than their image's."""
+    known = {pair.id: pair for pair in pairs if pair.mask is not None}
+
+    def mask(image: str, size: Size | None) -> Mask:
+        pair = known[image]
+        if pair.window is None and competition.masks.resample is None:
+            return read_truth(pair.mask, competition, size)
+        with open_image(pair.image, competition.images) as own, open_labels(pair.mask, competition, own) as labels:
+            return resized(labels.read(*(pair.window or (0, own.shape[0], 0, own.shape[1]))), size)
+
+    return Truth({image: size_of(pair) for image, pair in known.items()}, mask)
+
+
+def size_of(pair: Pair) -> Size:
+    """Height and width of an image, or of the part that a pair is of it."""
+    if pair.window is None:
+        return header_size(pair.image)
+    top, bottom, left, right = pair.window
+    return bottom - top, right - left
 
 
 def truth_in(folder: Path, competition: Competition) -> Truth:

@@ -56,15 +56,17 @@ class Training:
         watch: Watch,
         keeper: Keeper,
         limit: Limit,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
-        """`identity`: what must be the same in every session of the run (`state.identity`)."""
+        """`identity`: what must be the same in every session of the run (`state.identity`); `class_weights`: of the
+        cross-entropy."""
         self.fabric, self.competition, self.recipe = fabric, competition, recipe
         self.identity, self.watch, self.keeper, self.limit = identity, watch, keeper, limit
         self.together = Agreement(fabric.world_size)
         self.model = fabric.to_device(model)
         self.average = averaged(self.model, recipe.train.ema) if recipe.train.ema else None
         self.optimizer = adamw(self.model, recipe.train)
-        self.loss = Loss(recipe.train)
+        self.loss = fabric.to_device(Loss(recipe.train, class_weights))
         self.steps = identity["steps"]
         self.total = recipe.train.epochs * self.steps
         self.step = self.validations = 0
@@ -139,7 +141,7 @@ class Training:
             waited = time.monotonic() - begin
             set_rate(self.optimizer, recipe, self.step, self.total)
             optimizer.zero_grad()
-            loss = self.loss(wrapped(images), labels)
+            loss = self.loss(wrapped(images), labels.long())
             self.fabric.backward(loss)
             if recipe.clip:
                 self.fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.clip, error_if_nonfinite=False)

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from lib.competitions import Competition
-from lib.inference import restore
-from lib.inference.predict import predict
+from lib.inference.decision import Decision
+from lib.inference.labels import labels_of
+from lib.inference.predictor import Member, Predictor
 from lib.models import Segmenter
+from lib.rasters.reader import Pixels
 from lib.recipe import Recipe
 from lib.scoring import Score, Tally, image_scores, score, take
 from lib.training.agreement import Agreement
@@ -42,16 +44,18 @@ def validate(
 
     Images are predicted by the functions that make a submission, and scored by those that score one: where the rule
     tells instances apart, connected components of the masks are instances. `ids` are those of all held-out images, for
-    rules that group them. `images` may break off with `SessionEnds`; when it does on one rank, that is raised on all of
-    them.
+    rules that group them. `images` yields a number, the image at the working size and its labels at their own; it may
+    break off with `SessionEnds`, and when it does on one rank, that is raised on all of them.
     """
     together.same_buffers(model)
     training = model.training
     model.eval()
+    predictor = Predictor([Member(model, recipe)], "none", (1.0,))
+    decision = Decision.plain(len(competition.classes))
     share, stopped = [], False
     try:
         for index, image, truth in images:
-            labels = restore(predict(model, image, recipe, tta="none"), truth.shape)
+            labels = labels_of(predictor, Pixels(image), truth.shape, decision)
             share.append((index, take(truth, labels, competition)))
     except SessionEnds:
         stopped = True

@@ -71,6 +71,17 @@ def named(pairs: Iterable[Pair], root: Path, mount: str) -> list[Named]:
     return [(path, f"{mount}/{path.relative_to(root).as_posix()}") for path in wanted(pairs)]
 
 
+def training_files(competition: Competition, root: Path, mount: str) -> list[Named]:
+    """The training images, their masks, and the lists that divide them."""
+    lists = competition.data.lists
+    named_lists = [root / name for name in (lists.train, lists.validation) if name] if lists else []
+    pairs = find_pairs(competition.data.train, root)
+    return [
+        *named(pairs, root, mount),
+        *((path, f"{mount}/{path.relative_to(root).as_posix()}") for path in named_lists),
+    ]
+
+
 def test_files(competition: Competition, root: Path, mount: str) -> list[Named]:
     """The test images, their truth, the sample submission and the grid's table, as far as they are there."""
     from lib.submissions.job import find_job  # reads headers of images, which training's data need not

@@ -24,7 +24,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lib import files
-from lib.competitions import find_pairs, parse
+from lib.competitions import parse
 from lib.errors import Refused, SwathError
 from lib.launching import durations
 from lib.launching.colab import data as colab_data
@@ -163,7 +163,7 @@ class ColabSupervisor:
             if weights:
                 found += colab_data.test_files(described, root, self.job["mount"])
             else:
-                found += colab_data.named(find_pairs(described.data.train, root), root, self.job["mount"])
+                found += colab_data.training_files(described, root, self.job["mount"])
         found += [(Path(home) / BEST, f"{name}/{BEST}") for name, home in weights]
         if self.job["resumes"]:
             name, home = self.job["resumes"][0], Path(self.job["resumes"][1])

@@ -27,7 +27,7 @@ def rehearse_model(plan: Plan) -> None:
     known = _mark(plan)
     if known.is_file():
         return
-    in_models([str(len(plan.competition.classes))], plan.recipe)
+    in_models(_sizes(plan), plan.recipe)
     files.write(known, plan.recipe.model.model_dump_json())
 
 
@@ -52,5 +52,10 @@ def _mark(plan: Plan) -> Path:
     libraries = [importlib.metadata.version(name) for name in LIBRARIES]
     start = plan.recipe.starts_from
     content = files.sha256(start) if start and start.is_file() else ""
-    what = [content, plan.recipe.model.model_dump_json(), str(len(plan.competition.classes)), *libraries, *code]
+    what = [content, plan.recipe.model.model_dump_json(), *_sizes(plan), *libraries, *code]
     return cache_folder() / "models" / hashlib.sha256("\0".join(what).encode()).hexdigest()[:32]
+
+
+def _sizes(plan: Plan) -> list[str]:
+    """How many classes come out of the model, and how many bands go in."""
+    return [str(len(plan.competition.classes)), str(plan.competition.images.channels)]

@@ -1,0 +1,110 @@
+"""Everything between a data root and the first step: division, statistics, check, cache, tiles, what is drawn.
+
+ready = make_ready(competition, recipe, root, scratch, say=print)   # the session's first process says what it does
+ready = make_ready(competition, recipe, root, scratch)              # its ranks find what it has left in `scratch`
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.competitions import Competition, Pair, find_pairs
+from lib.data import balance, checks, statistics
+from lib.data.cache import Cache
+from lib.data.census import Census, census
+from lib.data.reading import Reading
+from lib.data.sampling import Pool
+from lib.data.selftest import self_test
+from lib.data.splits import Division, divide
+from lib.rasters.radiometry import Radiometry
+from lib.recipe import Recipe
+
+Say = Callable[[str], None]
+
+LOOKED_AT = 4
+"""Label maps that the augmentation is tried on."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A set, ready to be trained on."""
+
+    division: Division
+    reading: Reading
+    census: Census
+    """The tiles of the training pairs."""
+    pool: Pool
+    class_weights: tuple[float, ...] | None
+    """Of the cross-entropy; None: all alike."""
+
+    @property
+    def training(self) -> list[Pair]:
+        """What is trained on."""
+        return self.division.training
+
+    @property
+    def held_out(self) -> list[Pair]:
+        """What is validated on."""
+        return self.division.held_out
+
+    @property
+    def radiometry(self) -> Radiometry:
+        """The bands' rule."""
+        return self.reading.radiometry
+
+
+def make_ready(competition: Competition, recipe: Recipe, root: Path, scratch: Path, say: Say | None = None) -> Ready:
+    """Divide the data under `root`, measure it, check every file, and count what its tiles hold.
+
+    Without `say`, for ranks: files were checked before, and what was found lies in `scratch`. Raises `DataError` for
+    files that are wrong, `UsageError` for a recipe that does not fit the data.
+    """
+    data = recipe.data
+    pairs = find_pairs(competition.data.train, root)
+    if say:
+        checks.sizes(pairs, competition)
+    radiometry = statistics.measure(pairs, competition.images, data.radiometry, scratch / "statistics")
+    cache = Cache(scratch / "pixels", data.cache_gigabytes * 1e9)
+    reading = Reading(competition, radiometry, cache)
+    side = max(1, round((data.tile or data.crop) / data.scale))
+
+    def counted(some: list[Pair]) -> Census:
+        key = competition.model_dump_json(include={"images", "masks", "classes", "ignore"})
+        key += repr(sorted((str(path), windows) for path, windows in reading.excluded.items()))
+        return census(some, reading.labels, len(competition.classes), side, data.overlap, scratch / "census", key)
+
+    def divided() -> Division:
+        return divide(pairs, competition, recipe, root, reading.image_shape, lambda pair: counted([pair]).totals[:-1])
+
+    early = None if data.split == "stratified" else divided()  # what cannot be is told before any pixel is read
+    if say:
+        kept = checks.check(pairs, reading, tuple(data.scale * scale for scale in data.scales))
+    division = early or divided()
+    reading.exclude(division.excluded)
+    found = counted(division.training)
+    pool = Pool(found, data, competition.names)
+    if say:
+        self_test(data.augment, recipe, _some_labels(found, reading, data.crop))
+        say(f"data: {root}: {len(division.training)} training and {len(division.held_out)} validation images")
+        say(f"      {division.how}")
+        images = len({pair.image for pair in pairs})
+        say(f"      {images if kept == images else f'{kept} of {images}'} images decoded once, in {cache.folder}")
+        for line in balance.report(found.totals, pool.expected(), competition.names, pool.rare):
+            say(f"      {line}")
+    weights = balance.weights(recipe.train.class_weights, found.totals, competition.names)
+    return Ready(division, reading, found, pool, None if weights is None else tuple(weights.tolist()))
+
+
+def _some_labels(found: Census, reading: Reading, crop: int) -> list[np.ndarray]:
+    """A few label maps of the training set, no larger than needed."""
+    chosen = [found.tiles[math.floor(place)] for place in np.linspace(0, len(found.tiles) - 1, LOOKED_AT)]
+    parts = []
+    for tile in chosen:
+        pair = found.pairs[tile.pair]
+        parts.append(np.ascontiguousarray(reading.window(pair, 1.0, reading.within(pair, 1.0, tile.window))[1]))
+    return parts

@@ -1,0 +1,71 @@
+"""Files opened by GDAL: TIFF or not, quietly, with little memory, and with errors that name the file.
+
+if is_tiff(path):
+    with told(path), environment(), opened(path) as file:
+        place = georeference_of(file)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lib.errors import DataError
+from lib.rasters.images import AGAIN
+from lib.rasters.places import Georeference
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first bytes of TIFF and BigTIFF files."""
+
+CACHE = 64_000_000
+"""Bytes of decoded blocks that GDAL keeps; its own default is a twentieth of the machine's memory."""
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as a TIFF does; `DataError` when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) in TIFF
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def environment() -> Any:
+    """A context in which GDAL keeps little memory of its own."""
+    import rasterio
+
+    return rasterio.Env(GDAL_CACHEMAX=CACHE)
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what rasterio says of a file into a `DataError` that names it."""
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except (RasterioError, OSError) as error:
+        reason = str(error.__cause__ or error) or type(error).__name__
+        raise DataError(f"{path} cannot be read: {reason.splitlines()[0]}", AGAIN) from None
+
+
+def opened(path: Path, **more: Any) -> Any:
+    """A file opened by rasterio, for reading."""
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
+
+    with warnings.catch_warnings(), environment():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a plain TIFF is as welcome
+        return rasterio.open(path, **more)
+
+
+def georeference_of(file: Any) -> Georeference | None:
+    """CRS, transform and no-data value of an open file; None where it has neither CRS nor transform."""
+    if file.crs is None and file.transform.is_identity:
+        return None
+    return Georeference(file.crs, file.transform, file.nodata)
