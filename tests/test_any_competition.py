@@ -23,7 +23,9 @@ def trained(program, name: str, root, *words: str) -> tuple[dict, dict, str]:
 def test_ten_bands_and_labels_ten_times_finer(program, tmp_path):
     """Two dates of one place: held out are blocks of both, and labels come onto the images' grid."""
     made = twin("catalonia", tmp_path / "data")
-    run, summary, log = trained(program, "catalonia", made.root, *given({"data.block": 24, "data.crop": 32, "data.tile": 32}))
+    run, summary, log = trained(
+        program, "catalonia", made.root, *given({"data.block": 24, "data.crop": 32, "data.tile": 32})
+    )
     windows = {name: tuple(window) for name, window in summary["windows"].items()}
     assert set(windows) == set(summary["validation"])
     places = {month: {windows[name] for name in windows if name.startswith(month)} for month in ("april", "august")}
@@ -37,8 +39,9 @@ def test_ten_bands_and_labels_ten_times_finer(program, tmp_path):
     assert 0.5 * area < truth <= area, "each pixel of the image's grid once, but for what has no label"
 
     masks = tmp_path / "masks"
-    program("submit.py", "predict", made.root / "images" / "april.tif", "--run", run["id"], "--out", masks, "--tta", "none")
-    with rasterio.open(masks / "april.tif") as mask, rasterio.open(made.root / "images" / "april.tif") as image:
+    april = made.root / "images" / "april.tif"
+    program("submit.py", "predict", "--images", april, "--run", run["id"], "--out", masks, "--tta", "none")
+    with rasterio.open(masks / "april.tif") as mask, rasterio.open(april) as image:
         assert (mask.crs, mask.transform, mask.shape) == (image.crs, image.transform, image.shape)
         assert set(np.unique(mask.read(1))) <= set(made.competition.values)
 
@@ -68,7 +71,8 @@ def test_a_set_is_divided_with_every_class_and_weighed(program, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [({"data.folds": 9}, "4 groups cannot be split into 9 folds"), ({"data.exclude": ["OMA"]}, "OMA")]
+    ("words", "said"),
+    [({"data.folds": 9}, "4 groups cannot be split into 9 folds"), ({"data.exclude": ["OMA"]}, "OMA")],
 )
 def test_a_recipe_that_does_not_fit_the_data_is_told_before_pixels_are_read(program, tmp_path, words, said):
     made = twin("dfc2019", tmp_path / "data")

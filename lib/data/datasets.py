@@ -30,7 +30,8 @@ class TrainingCrops(Dataset):
         """`census`: the tiles of the training pairs; `pool`: how likely each is drawn."""
         self.pairs, self.tiles = census.pairs, census.tiles
         self.pool, self.reading, self.recipe = pool, reading, recipe
-        self.transform = augmentation(recipe.data.augment, reading.radiometry.channels, recipe.data.crop)
+        rule = reading.radiometry
+        self.transform = augmentation(recipe.data.augment, rule.channels, recipe.data.crop, rule.low is None)
         drawn = [area(tile.core) for tile, chance in zip(self.tiles, pool.chances, strict=True) if chance > 0]
         self.pixels = sum(drawn) * recipe.data.scale**2
         """Of the tiles that are drawn from, at the working size."""

@@ -6,7 +6,6 @@ ready = make_ready(competition, recipe, root, scratch)              # its ranks 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +88,8 @@ def make_ready(competition: Competition, recipe: Recipe, root: Path, scratch: Pa
     found = counted(division.training)
     pool = Pool(found, data, competition.names)
     if say:
-        self_test(data.augment, recipe, _some_labels(found, reading, data.crop))
+        eight_bit = radiometry.low is None
+        self_test(data.augment, recipe, _some_labels(found, reading), radiometry.channels, eight_bit)
         say(f"data: {root}: {len(division.training)} training and {len(division.held_out)} validation images")
         say(f"      {division.how}")
         images = len({pair.image for pair in pairs})
@@ -100,11 +100,11 @@ def make_ready(competition: Competition, recipe: Recipe, root: Path, scratch: Pa
     return Ready(division, reading, found, pool, None if weights is None else tuple(weights.tolist()))
 
 
-def _some_labels(found: Census, reading: Reading, crop: int) -> list[np.ndarray]:
-    """A few label maps of the training set, no larger than needed."""
-    chosen = [found.tiles[math.floor(place)] for place in np.linspace(0, len(found.tiles) - 1, LOOKED_AT)]
-    parts = []
+def _some_labels(found: Census, reading: Reading) -> list[np.ndarray]:
+    """The label maps of a few tiles of the training set."""
+    chosen = [found.tiles[int(place)] for place in np.linspace(0, len(found.tiles) - 1, LOOKED_AT)]
+    maps = []
     for tile in chosen:
-        pair = found.pairs[tile.pair]
-        parts.append(np.ascontiguousarray(reading.window(pair, 1.0, reading.within(pair, 1.0, tile.window))[1]))
-    return parts
+        with reading.labels(found.pairs[tile.pair]) as labels:
+            maps.append(np.ascontiguousarray(labels.read(*tile.window)))
+    return maps
