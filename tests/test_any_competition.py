@@ -51,7 +51,7 @@ def test_official_lists_of_tiles(program, tmp_path):
     made = twin("landcoverai", tmp_path / "data")
     lists = {name: (made.root / f"{name}.txt").read_text().split() for name in ("train", "val", "test")}
     scale = given({"data.scale": 0.25})
-    run, summary, _ = trained(program, "landcoverai", made.root, *scale)
+    _, summary, _ = trained(program, "landcoverai", made.root, *scale)
     assert summary["validation"] == sorted(lists["val"])
     assert summary["training"]["images"] == len(lists["train"])
     assert {bottom - top for top, bottom, _, _ in summary["windows"].values()} == {512}
