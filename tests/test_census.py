@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.windows import Window as RasterWindow
 
@@ -43,6 +43,7 @@ def by_hand(labels, windows) -> list[list[int]]:
     return [[int((part == value).sum()) for value in (0, 1, 2, 3, 4, IGNORE)] for part in parts]
 
 
+@settings(max_examples=60)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.sampled_from([0, 0.3, 0.75]), st.integers(1, 900))
 def test_counts_are_numpys_whatever_the_bands(height, width, side, overlap, band):
     labels = labels_of(height, width)
@@ -118,10 +119,13 @@ def test_a_census_is_kept_by_content(raster, tmp_path):
     path, labels, opened, write, read = raster
     cache = tmp_path / "cache"
 
+    image = tmp_path / "image.tif"
+    image.write_bytes(b"pixels")
+
     def again(**changed):
         opened.clear()
         asked = {"classes": 5, "side": 64, "overlap": 0.2, "cache": cache, "key": "index"} | changed
-        found = census([pair("a", mask=path)], read, **asked)
+        found = census([Pair("a", image, path, "a")], read, **asked)
         return found, bool(opened)
 
     first, counted = again()
@@ -135,6 +139,8 @@ def test_a_census_is_kept_by_content(raster, tmp_path):
     assert not again()[1], "another time, the same content"
     for change in ({"side": 65}, {"overlap": 0.0}, {"key": "colour"}, {"classes": 6}):
         assert again(**change)[1], change
+    image.write_bytes(b"others")
+    assert again()[1], "its image decides where there is no data"
     write(labels[::-1])
     turned, counted = again()
     assert counted

@@ -1,4 +1,4 @@
-"""How many pixels of each class every tile holds: counted once, kept by what the mask files contain.
+"""How many pixels of each class every tile holds: counted once, kept by what the files contain.
 
     found = census(pairs, read, classes=6, side=512, overlap=0.25, cache=scratch / "census", key=coding)
     found.names[0], found.counts[0]         # "M-33-20@r0-512c0-512", (7,) pixels of each class, then those ignored
@@ -33,9 +33,10 @@ BAND = 2**24
 """Pixels that are read at once. OpenCV's histogram counts in float32, which is exact up to here."""
 
 WHOLE = 64 * 2**20
-"""Bytes up to which a file is told by the hash of all it contains."""
+"""Bytes up to which a mask is told by the hash of all it contains."""
 END = 2**20
-"""Bytes at the beginning and the end of a larger file which tell it, with its size and time."""
+"""Bytes at the beginning and the end of a larger file which tell it, with its size and time; and of most images, whose
+pixels without data are ignored, too."""
 
 
 class Labels(Protocol):
@@ -106,7 +107,7 @@ def census(
 ) -> Census:
     """Divide every pair, or its part, into tiles of `side` pixels of the image itself, and count each.
 
-    Counts of earlier calls are taken from the folder `cache` where the mask files hold the same content, the labels'
+    Counts of earlier calls are taken from the folder `cache` where mask and image hold the same content, the labels'
     size, the tiles and the `key` (how labels are coded, as text) are the same. `track(done, of)` hears of each file.
     Raises `DataError` that names the mask for a label that no class has.
     """
@@ -160,7 +161,8 @@ def _counted(
         cuts = [[cut(labels.shape, side, overlap, pair.window) for cut in (tiles.grid, tiles.cores)] for pair in pairs]
         store = None
         if cache is not None:
-            told = (_content(pairs[0].mask), labels.shape, key, classes, [windows for windows, _ in cuts])
+            sources = _content(pairs[0].mask, WHOLE), _content(pairs[0].image, 2 * END)
+            told = (*sources, labels.shape, key, classes, [windows for windows, _ in cuts])
             store = Path(cache) / f"{hashlib.sha256(repr(told).encode()).hexdigest()[:32]}.npz"
         tables = _kept(store, [len(windows) for windows, _ in cuts], classes)
         if tables is None:
@@ -223,15 +225,15 @@ def _bands(rows: list[int], width: int) -> Iterator[tuple[int, int]]:
         yield top, min(top + height, rows[-1])
 
 
-def _content(path: Path | None) -> tuple:
-    """What tells a mask file from another: name, size, and the hash of what it contains.
+def _content(path: Path | None, whole: int) -> tuple:
+    """What tells a file from another: name, size, and the hash of what it contains.
 
-    A file too large to read for this is told by its beginning, its end and the time of its last change.
+    A file of more than `whole` bytes is told by its beginning, its end and the time of its last change.
     """
-    if path is None:
+    if path is None or not path.is_file():
         return ("no file",)
     size = path.stat().st_size
-    if size <= WHOLE:
+    if size <= whole:
         return path.name, size, files.sha256(path)
     with open(path, "rb") as file:
         ends = hashlib.sha256(file.read(END))

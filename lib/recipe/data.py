@@ -60,8 +60,8 @@ class DataRecipe(Strict):
     fold: int = Field(default=0, ge=0)
     """The part that is held out, from 0."""
     block: AutoInt = Field(default=None, ge=16)
-    """Side of spatial blocks, in pixels of the image itself. auto: an eighth of the image's shorter side, no less than
-    two crops."""
+    """Least side of spatial blocks, in pixels of the image itself; none is a sliver. auto: an eighth of the image's
+    shorter side, no less than two crops."""
     margin: AutoInt = Field(default=None, ge=0)
     """Pixels of the image itself between a held-out block and what is trained on. auto: half a crop."""
     exclude: Annotated[tuple[str, ...], BeforeValidator(_ids)] = ()
