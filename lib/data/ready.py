@@ -6,6 +6,7 @@ ready = make_ready(competition, recipe, root, scratch)              # its ranks 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,12 @@ def make_ready(competition: Competition, recipe: Recipe, root: Path, scratch: Pa
         key += repr(sorted((str(path), windows) for path, windows in reading.excluded.items()))
         return census(some, reading.labels, len(competition.classes), side, data.overlap, scratch / "census", key)
 
+    @functools.cache
+    def pixels_of_classes() -> dict[str, np.ndarray]:
+        return {pair.id: counts[:-1] for pair, counts in zip(pairs, counted(pairs).pair_counts, strict=True)}
+
     def divided() -> Division:
-        return divide(pairs, competition, recipe, root, reading.image_shape, lambda pair: counted([pair]).totals[:-1])
+        return divide(pairs, competition, recipe, root, reading.image_shape, lambda pair: pixels_of_classes()[pair.id])
 
     early = None if data.split == "stratified" else divided()  # what cannot be is told before any pixel is read
     if say:
