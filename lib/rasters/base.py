@@ -66,6 +66,7 @@ class ImageReader(ABC):
         shape = int(shape[0]), int(shape[1])
         return self if shape == self.shape else Resized(self, shape)
 
+    @abstractmethod
     def close(self) -> None:
         """Close what is open on disk."""
 

@@ -58,6 +58,7 @@ class Labels(ABC):
         shape = int(shape[0]), int(shape[1])
         return self if shape == self.shape else Nearest(self, shape)
 
+    @abstractmethod
     def close(self) -> None:
         """Close what is open on disk."""
 
@@ -137,6 +138,9 @@ class Nearest(Labels):
 
     def at(self, shape: tuple[int, int]) -> Labels:
         return self.labels.at(shape)
+
+    def close(self) -> None:
+        """The labels at their own size stay open."""
 
 
 def open_labels(path: Path, competition: Competition, image: Any = None) -> Labels:
