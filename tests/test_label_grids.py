@@ -70,6 +70,9 @@ class InMemory(Labels):
     def read(self, top, bottom, left, right):
         return self.labels[top:bottom, left:right]
 
+    def close(self):
+        pass
+
 
 def land(height, width, classes=3, seed=0):
     """Patches of classes, lines of the last, a few ignored pixels and a corner of them."""

@@ -5,6 +5,7 @@ A kind of image says how a window is decoded (`pixels`); the rest follows from t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ class Reader(Protocol):
         """Rows [top, bottom) and columns [left, right): (h, w, B) as the network is fed, uint8 RGB or float32."""
 
 
-class ImageReader:
+class ImageReader(ABC):
     """An image open for reading, `shape` (height, width) at its own size; a context manager."""
 
     shape: tuple[int, int]
@@ -37,9 +38,9 @@ class ImageReader:
     may_lack_data: bool = True
     """False: every pixel has data, which is known without looking at it."""
 
+    @abstractmethod
     def pixels(self, top: int, bottom: int, left: int, right: int) -> tuple[np.ndarray, np.ndarray | None]:
         """A window as stored, (h, w, B), and which of its pixels have data, (h, w) bool; None: all of them."""
-        raise NotImplementedError
 
     def read(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
         """A window (h, w, B) as the network is fed: uint8, or float32 stretched by the radiometry; no data is the mean.
@@ -65,6 +66,7 @@ class ImageReader:
         shape = int(shape[0]), int(shape[1])
         return self if shape == self.shape else Resized(self, shape)
 
+    @abstractmethod
     def close(self) -> None:
         """Close what is open on disk."""
 

@@ -10,6 +10,7 @@ Where masks lie on another grid than their images, `masks.resample` says how the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ PIXELS = 16_000_000
 """Pixels that are held at a time where labels are brought to another size."""
 
 
-class Labels:
+class Labels(ABC):
     """A mask open for reading, `shape` (height, width); a context manager. Not for several threads at once."""
 
     shape: tuple[int, int]
@@ -40,12 +41,12 @@ class Labels:
     near: int = 0
     """How many of the pixels read so far had a colour that is near a class's own, not the same."""
 
+    @abstractmethod
     def read(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
         """Rows [top, bottom) and columns [left, right) as class indices: (h, w) uint8, 255 ignored.
 
         Raises `DataError` for a damaged file and for a value or colour that no class has.
         """
-        raise NotImplementedError
 
     def glance(self) -> np.ndarray:
         """Every so many rows and columns: (h, w) uint8, no side longer than `GLANCE`."""
@@ -57,6 +58,7 @@ class Labels:
         shape = int(shape[0]), int(shape[1])
         return self if shape == self.shape else Nearest(self, shape)
 
+    @abstractmethod
     def close(self) -> None:
         """Close what is open on disk."""
 
@@ -136,6 +138,9 @@ class Nearest(Labels):
 
     def at(self, shape: tuple[int, int]) -> Labels:
         return self.labels.at(shape)
+
+    def close(self) -> None:
+        """The labels at their own size stay open."""
 
 
 def open_labels(path: Path, competition: Competition, image: Any = None) -> Labels:
