@@ -160,7 +160,7 @@ def test_soft_masks_of_0_and_255_get_a_threshold(tmp_path, ending):
         picture(tmp_path / f"masks/{seed}.{ending}", soft)
     table = discover(tmp_path).table
     assert table["masks"] == {"coding": "index", "threshold": 128}
-    assert [each["value"] for each in table["classes"]] == [0, 255]
+    assert [(each["value"], each["name"]) for each in table["classes"]] == [(0, "background"), (255, "foreground")]
 
 
 def test_colours_of_jpeg_masks_are_told_by_how_near_they_are(tmp_path):

@@ -59,7 +59,7 @@ class Coding:
 def decided(census: Census, legends: list[Legend]) -> Coding:
     """The coding and the classes of masks. Raises `DataError` when their values are no classes."""
     masks: dict[str, Any] = {"coding": census.coding}
-    why, notes = f"masks hold {len(census.pixels)} different {_word(census)}", []
+    why, notes = f"{len(census.pixels)} different {_word(census)}", []
     jpegs = sum(header.is_jpeg for header in census.headers)
     if census.coding == "colour":
         more, census, reason = _soft_colours(census, legends, bool(jpegs))

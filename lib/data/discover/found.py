@@ -50,7 +50,7 @@ def class_tables(coding: Coding) -> tuple[list[dict[str, Any]], list[dict[str, A
     taken: set[str] = set()
     for key, entries, into in (("classes", coding.classes, tables[0]), ("ignore", coding.ignore, tables[1])):
         for place, entry in enumerate(entries):
-            name = _unused(entry.name or f"class-{entry.value if coding.masks['coding'] == 'index' else place}", taken)
+            name = _unused(entry.name or _made_up(entry, place, coding), taken)
             into.append({"name": name, **_told_by(entry, coding)})
             share = f"{entry.share:{'.2%' if entry.share >= 0.001 else '.4%'}} of the pixels looked at"
             rank = f", the {_nth(ranks.index(entry.share) + 1)} largest" if key == "classes" else ""
@@ -59,6 +59,15 @@ def class_tables(coding: Coding) -> tuple[list[dict[str, Any]], list[dict[str, A
                 shown = f"colour #{entry.value:06X}" if coding.masks["coding"] == "colour" else f"value {entry.value}"
                 questions.append(Question(f"classes.{place}.name", f"Name of the class with {shown} ({share})", name))
     return *tables, why, questions
+
+
+def _made_up(entry: Entry, place: int, coding: Coding) -> str:
+    """A name for a class that has none: background and foreground of two, else by its value or place."""
+    if coding.masks["coding"] == "colour":
+        return f"class-{place}"
+    if {each.value for each in coding.classes} in ({0, 1}, {0, 255}):
+        return "foreground" if entry.value else "background"
+    return f"class-{entry.value}"
 
 
 def _told_by(entry: Entry, coding: Coding) -> dict[str, Any]:
