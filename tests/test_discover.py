@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from lib.competitions import find_pairs, parse
-from lib.data.discover import answered, discover, draft
+from lib.data.discover import answered, discover, draft, pixels
 from lib.data.discover.census import sampled
 from lib.data.discover.pixels import runs
 from lib.errors import DataError, UsageError
@@ -306,6 +306,21 @@ def test_values_are_counted_as_numpy_counts_them(labels):
     ring = np.ones(labels.shape, bool)
     ring[2:-2, 2:-2] = False
     assert edges.tolist() == [int(np.count_nonzero(ring & (labels == value))) for value in wanted]
+
+
+def test_of_big_rasters_a_part_is_read(tmp_path, monkeypatch):
+    labels = np.random.default_rng(0).integers(0, 99, (90, 70)).astype(np.uint8)
+    raster(tmp_path / "a.tif", labels)
+    assert np.array_equal(pixels.stored(tmp_path / "a.tif"), labels)
+    monkeypatch.setattr(pixels, "MOST_PIXELS", 1600)
+    every_other = pixels.stored(tmp_path / "a.tif")
+    assert every_other.shape == (45, 35)
+    assert set(np.unique(every_other)) <= set(np.unique(labels))
+    monkeypatch.setattr(pixels, "HUGE", 1600)
+    windows = pixels.stored(tmp_path / "a.tif")
+    assert windows.shape == (40, 40)
+    assert np.array_equal(windows[:10, :10], labels[:10, :10])
+    assert np.array_equal(windows[-10:, -10:], labels[-10:, -10:])
 
 
 @given(st.integers(0, 900), st.integers(2, 200))

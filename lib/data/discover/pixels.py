@@ -1,4 +1,4 @@
-"""Headers and pixels of any picture that a data set may hold, read as they are stored; of big rasters every n-th pixel.
+"""Headers and pixels of any picture that a data set may hold, read as they are stored; of big rasters a part.
 
 header = read_header(path)                    # Header(height=512, width=512, bands=13, dtype="int16", ...)
 values, counts, edges = runs(stored(path))    # which values, how many pixels each, how many at the border
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,7 +19,13 @@ from lib.rasters.images import AGAIN, open_header
 from lib.rasters.reader import environment, is_tiff, opened, told
 
 MOST_PIXELS = 2**24
-"""A TIFF with more is read with every n-th row and column."""
+"""A TIFF with more is read with every n-th row and column…"""
+
+HUGE = 2**28
+"""…and one with more, whose every block that would touch, by windows spread evenly over it."""
+
+SPREAD = 4
+"""Rows and columns of such windows."""
 
 BORDER = 2
 """Pixels that count as a picture's border."""
@@ -90,13 +97,12 @@ def read_header(path: Path) -> Header:
 def stored(path: Path, colour: bool = False) -> np.ndarray:
     """The pixels as stored: (H, W) or (H, W, B); `colour`: a palette's colours instead of its numbers.
 
-    Of a TIFF with more than `MOST_PIXELS` pixels every n-th row and column.
+    Of a TIFF with more than `MOST_PIXELS` pixels every n-th row and column; of a huge one without smaller copies in it
+    (overviews) windows side by side.
     """
     if is_tiff(path):
         with told(path), environment(), opened(path) as file:
-            step = max(1, math.ceil(math.sqrt(file.height * file.width / MOST_PIXELS)))
-            shape = math.ceil(file.height / step), math.ceil(file.width / step)
-            pixels = np.moveaxis(file.read(out_shape=(file.count, *shape)), 0, -1)
+            pixels = _of_raster(file)
             if colour and file.colorinterp[0].name == "palette":
                 table = np.zeros((256, 3), np.uint8)
                 for index, entry in file.colormap(1).items():
@@ -108,6 +114,23 @@ def stored(path: Path, colour: bool = False) -> np.ndarray:
             return np.asarray(file.convert("RGB") if colour and file.mode in ("P", "1", "L", "RGBA") else _plain(file))
         except (OSError, SyntaxError):
             raise DataError(f"{path} is damaged or cut short", AGAIN) from None
+
+
+def _of_raster(file: Any) -> np.ndarray:
+    """(H, W, B) of an open raster, `MOST_PIXELS` pixels or less."""
+    from rasterio.windows import Window
+
+    height, width = file.shape
+    if height * width <= HUGE or file.overviews(1):
+        step = max(1, math.ceil(math.sqrt(height * width / MOST_PIXELS)))
+        shape = math.ceil(height / step), math.ceil(width / step)
+        return np.moveaxis(file.read(out_shape=(file.count, *shape)), 0, -1)
+    side = math.isqrt(MOST_PIXELS) // SPREAD
+    high, wide = min(side, height // SPREAD), min(side, width // SPREAD)
+    tops = [round(at) for at in np.linspace(0, height - high, SPREAD)]
+    lefts = [round(at) for at in np.linspace(0, width - wide, SPREAD)]
+    rows = [[file.read(window=Window(left, top, wide, high)) for left in lefts] for top in tops]
+    return np.moveaxis(np.concatenate([np.concatenate(row, axis=2) for row in rows], axis=1), 0, -1)
 
 
 def _plain(file: Image.Image) -> Image.Image:
