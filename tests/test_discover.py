@@ -422,11 +422,13 @@ def real(folder):
 
 def test_real_dubai(tmp_path):
     root = real("dubai")
-    own = described(root, tmp_path / "own.toml")
+    found = discover(root)
+    (tmp_path / "own.toml").write_text(draft(found, "own"))
+    own = parse(tmp_path / "own.toml")
     assert len(find_pairs(own.data.train, root)) == 54
     assert (own.data.train.group, own.masks.coding) == ("{tile}", "colour")
     assert coded(own) == [{"#3C1098", "#8429F6", "#6EC1E4", "#FEDD3A", "#E2A929"}, {"#9B9B9B", "#000000"}]
-    assert any("classes.json" in note for note in discover(root).notes)
+    assert any("classes.json" in note for note in found.notes)
 
 
 def test_real_harvey(tmp_path):
