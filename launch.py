@@ -8,6 +8,7 @@ python launch.py --gpu t4x2 --dry-run               write the exact folder that 
 python launch.py --gpu t4x2 --timeout 9h --chain 3  train for longer than a session lasts
 python launch.py --gpu t4x2 --sweep trials.toml     several runs, as many at a time as Kaggle gives, ranked at the end
 python launch.py --kernel predict --run RUN --gpu t4x2      the test images on Kaggle's GPUs, the file comes home
+python launch.py competitions | competitions new NAME --data DIR     which there are; a file of your own from a folder
 python launch.py quota | doctor                     hours left this week; is this machine ready?
 python launch.py labels [RUN]                       labels that the trained model contradicts, for a look
 python launch.py doctor -c NAME --data DIR          what is wrong with images and masks? --ceiling: which size?
@@ -22,9 +23,11 @@ import typer
 
 from lib.errors import Failed, UsageError
 from lib.launching import options
+from lib.launching.describing import competitions
 from lib.launching.terminal import main, next_step, only_with, program, refuse_misplaced, say
 
 app = program(__doc__)
+app.add_typer(competitions, name="competitions", short_help="Which competitions there are; a new one from a folder.")
 
 
 @app.callback(invoke_without_command=True)
