@@ -287,7 +287,7 @@ def test_words_that_make_no_sense(program, tmp_path):
     assert "--ceiling is for data" in program("launch.py", "doctor", "--ceiling", code=2).stderr
     assert "does not exist" in program("launch.py", "doctor", "--data", tmp_path / "none", code=2).stderr
     (tmp_path / "bare").mkdir()
-    assert "no pairs of images and masks" in program("launch.py", "doctor", "--data", tmp_path / "bare", code=2).stderr
+    assert "holds no picture" in program("launch.py", "doctor", "--data", tmp_path / "bare", code=2).stderr
     assert "--data DIR" in program("launch.py", "doctor", "-c", "dubai", code=2).stderr
 
 

@@ -62,7 +62,7 @@ def _next(name: str | None, root: Path, diagnosis: Diagnosis, built_in: bool) ->
         again = f" -c {shlex.quote(name)}" if name else ""
         return f"mend the errors, then python launch.py doctor{again}{data}"
     if name is None:
-        return f"python launch.py doctor -c NAME{data}"
+        return f"python launch.py competitions new NAME{data}"
     return f"python launch.py -c {shlex.quote(name)}{data}"
 
 
