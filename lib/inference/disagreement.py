@@ -22,7 +22,7 @@ from lib.competitions import Competition, Pair
 from lib.competitions.layout import Window
 from lib.data.tiles import grid
 from lib.errors import DataError
-from lib.inference.bands import probability_bands
+from lib.inference.bands import panels, probability_bands
 from lib.inference.predictor import Predictor
 from lib.inference.source import Prepared
 from lib.rasters import read_labels
@@ -84,22 +84,25 @@ def compare(predictor: Predictor, prepared: Prepared, labels: np.ndarray, classe
     shape, prediction = prepared.reader.shape, np.empty(prepared.reader.shape, np.uint8)
     windows = grid(prepared.shape, side)
     places = [at_size(window, prepared.shape, shape) for window in windows]
-    waiting, counts, tiles = list(range(len(windows))), {}, {}
-    for top, rows in probability_bands(predictor, prepared.reader):
-        bottom = top + rows.shape[1]
-        loss, likeliest, sure = _seen(rows, labels[top:bottom])
-        prediction[top:bottom] = likeliest
-        for number in waiting:
-            begin, end, left, right = places[number]
-            if begin < bottom and end > top:
-                part = slice(max(begin, top) - top, min(end, bottom) - top), slice(left, right)
+    waiting, counts, found = list(range(len(windows))), {}, {}
+    for begin, end in panels(predictor, shape, classes):
+        for top, rows in probability_bands(predictor, prepared.reader, (begin, end)):
+            bottom = top + rows.shape[1]
+            truth = labels[top:bottom, begin:end]
+            loss, likeliest, sure = _seen(rows, truth)
+            prediction[top:bottom, begin:end] = likeliest
+            for number in waiting:
+                high, low, left, right = places[number]
+                if high >= bottom or low <= top or left >= end or right <= begin:
+                    continue
+                part = slice(max(high, top) - top, low - top), slice(max(left, begin) - begin, right - begin)
                 count = counts.setdefault(number, _Count(classes))
-                count.add(labels[top:bottom][part], likeliest[part], loss[part], sure[part])
-            if end <= bottom:  # its last row is in
-                tiles[number] = counts.pop(number).tile(windows[number], places[number])
-        waiting = [number for number in waiting if number not in tiles]
-    found = [tiles[number] for number in sorted(tiles) if tiles[number]]
-    return Compared([tile for tile, _ in found], [table for _, table in found], labels, prediction)
+                count.add(truth[part], likeliest[part], loss[part], sure[part])
+                if low <= bottom and right <= end:  # its last pixels are in
+                    found[number] = counts.pop(number).tile(windows[number], places[number])
+            waiting = [number for number in waiting if number not in found]
+    pairs = [found[number] for number in sorted(found) if found[number]]
+    return Compared([tile for tile, _ in pairs], [table for _, table in pairs], labels, prediction)
 
 
 def at_size(window: Window, own: tuple[int, int], size: tuple[int, int]) -> Window:

@@ -9,23 +9,16 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lib import files
-from lib.competitions import Competition, find_pairs
+from lib.competitions import Competition
 from lib.errors import Failed, UsageError
 from lib.launching.runs import Run, competition_named, finished
 from lib.launching.terminal import next_step, say
 
-if TYPE_CHECKING:
-    from lib.inference.label_quality import Judged, Judgement
-
 VALIDATION, TRAINING, EXCLUDED = "validation", "training", "excluded"
 ON = {"train": (TRAINING, EXCLUDED), "validation": (VALIDATION,), "all": (VALIDATION, TRAINING, EXCLUDED)}
-
-PICTURES = 40
-"""Tiles that the page shows."""
 
 SAID = 5
 """Tiles of each part that the terminal names."""
@@ -61,6 +54,8 @@ def labels(wish: Wish, as_json: bool = False) -> None:
     everything else is written, for images that cannot be read.
     """
     from lib.inference.tta import turns_named
+    from lib.launching.following.show import track
+    from lib.submissions.label_review import review
 
     if wish.on not in ON:
         raise UsageError(f"--on {wish.on}: there is no such part", f"one of {', '.join(ON)}")
@@ -72,123 +67,15 @@ def labels(wish: Wish, as_json: bool = False) -> None:
             f"the classes of {competition.name} overlap; labels are compared where a pixel has one class",
             f"look at the run's errors: python submit.py --run {run.id}",
         )
-    found, document = review(wish, run, competition)
+    document = review(run, competition, wish.data, wish.side, wish.share, wish.most, ON[wish.on], wish.tta, track)
     say(document, as_json, _lines(document))
-    if found.failed:
-        reasons = "".join(f"\n       {image}: {reason}" for image, reason in list(found.failed.items())[:10])
+    if failed := document["failed"]:
+        reasons = "".join(f"\n       {image}: {reason}" for image, reason in list(failed.items())[:10])
         raise Failed(
-            f"{len(found.failed)} images could not be compared, the others are:{reasons}",
+            f"{len(failed)} images could not be compared, the others are:{reasons}",
             "mend or remove these images, and type the command again",
         )
     next_step(_train_again(wish, run, competition, word, Path(document["files"]["exclude"])))
-
-
-def review(wish: Wish, run: Run, competition: Competition) -> tuple[Judgement, dict[str, Any]]:
-    """Predict, compare, rank, and write the three files; what was found, and the document that `--json` prints."""
-    from lib.data.roots import home_root
-    from lib.folders import cache_folder
-    from lib.inference import ensemble
-    from lib.inference.disagreement import SURE
-    from lib.inference.ensemble import Weighted
-    from lib.inference.label_lists import write_csv, write_exclude
-    from lib.inference.label_quality import Division, crop, judge
-    from lib.launching.following.show import track
-    from lib.reporting.labels_page import page
-    from lib.reporting.tile_gallery import TileGallery
-
-    loaded = ensemble.load([Weighted(run.checkpoint)], competition)
-    before = loaded.checkpoints[0].recipe.data.exclude
-    root = home_root(competition, wish.data or run.data, cache_folder())
-    pairs = find_pairs(competition.data.train, root)
-    division = Division.of(run.held_out, before)
-    division.must_be_of({pair.id for pair in pairs}, root)
-    parts = ON[wish.on]
-    gallery = TileGallery(competition, PICTURES // min(2, len(parts)))
-
-    def see(judged: list[Judged], *at_hand: Any) -> None:
-        for each in judged:
-            if each.ranked and gallery.wants(each.part, each.tile.loss):
-                gallery.see(each.part, each.tile.loss, each.name, *crop(each.tile, *at_hand))
-
-    predictor = loaded.predictor(wish.tta, (1.0,))
-    found = judge(
-        predictor, competition, pairs, division, wish.side, parts, see, lambda todo: track(todo, "comparing labels")
-    )
-    if not found.tiles:
-        raise Failed(_nothing(found, wish), "name another part with --on")
-    worst, folder = found.worst(wish.share, wish.most), run.folder / "labels"
-    paths = {name: folder / file for name, file in FILES.items()}
-    listed = {each.name for own in worst.values() for each in own}
-    document = {
-        "run": run.id,
-        "files": {name: str(path) for name, path in paths.items()},
-        "side": wish.side,
-        "tta": wish.tta,
-        "sure": SURE,
-        "images": len({each.image for each in found.tiles}),
-        "parts": {part: _part(found, part, listed, competition) for part in parts if part in found.tables},
-        "exclude": [each.name for own in worst.values() for each in own],
-        "excluded_before": list(before),
-        "failed": found.failed,
-    }
-    head = f"Tiles that the model of run {run.id} contradicts most: {len(listed)} of {len(found.tiles)}."
-    write_csv(paths["table"], found, worst, competition.names)
-    write_exclude(paths["exclude"], worst, competition.names, head, before)
-    losses = {part: [each.tile.loss for each in found.ranked(part)] for part in document["parts"]}
-    shown = document | {"exclude": files.shown(paths["exclude"])}
-    files.write(paths["page"], page(shown, losses, gallery.panels, competition))
-    return found, document
-
-
-FILES = {"table": "labels.csv", "page": "labels.html", "exclude": "exclude.txt"}
-"""What a run's folder labels/ holds."""
-
-
-def _part(found: Judgement, part: str, listed: set[str], competition: Competition) -> dict[str, Any]:
-    """What is known of a part: its tiles, its classes, its worst tiles."""
-    from lib.inference.label_lists import disagreement
-
-    ranked = found.ranked(part)
-    chosen = [each.tile.loss for each in ranked if each.name in listed]
-    return {
-        "tiles": len(ranked),
-        "unranked": sum(each.part == part for each in found.tiles) - len(ranked),
-        "median": median(each.tile.loss for each in ranked) if ranked else None,
-        "from": min(chosen, default=None),
-        "classes": _classes(found.tables[part], competition.names),
-        "worst": [
-            {
-                "name": each.name,
-                "loss": each.tile.loss,
-                "iou": each.tile.iou,
-                "contradicted": each.tile.contradicted,
-                "words": ", ".join(disagreement(each.tile, competition.names)),
-                "listed": each.name in listed,
-            }
-            for each in ranked[:PICTURES]
-        ],
-    }
-
-
-def _classes(table: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The classes that labels have, the most contradicted first."""
-    pixels, losses = table[:, :-1], table[:, -1]
-    rows = []
-    for index, name in enumerate(names):
-        own = pixels[index].sum()
-        if not own:
-            continue
-        wrong = [count if other != index else 0.0 for other, count in enumerate(pixels[index])]
-        rows.append(
-            {
-                "name": name,
-                "share": float(own / pixels.sum()),
-                "contradicted": float(sum(wrong) / own),
-                "loss": float(losses[index] / own),
-                "mostly": names[wrong.index(max(wrong))] if any(wrong) else None,
-            }
-        )
-    return sorted(rows, key=lambda row: -row["contradicted"])
 
 
 def _lines(document: dict[str, Any]) -> list[str]:
@@ -197,21 +84,14 @@ def _lines(document: dict[str, Any]) -> list[str]:
     lines = [f"{sum(sizes.values())} tiles of {document['images']} images compared with their labels"]
     for part, known in document["parts"].items():
         lines.append(f"{part}: {known['tiles']} tiles; {NOTES[part]}")
+        wide = max((len(tile["name"]) for tile in known["worst"][:SAID]), default=0)
         for tile in known["worst"][:SAID]:
             numbers = f"loss {tile['loss']:5.2f}  IoU {tile['iou']:.2f}  surely another {tile['contradicted']:4.0%}"
-            lines.append(f"  {tile['name']}  {numbers}  {tile['words']}".rstrip())
+            lines.append(f"  {tile['name']:<{wide}}  {numbers}  {tile['words']}".rstrip())
     shown = {name: files.shown(Path(path)) for name, path in document["files"].items()}
     more = f" and {len(document['excluded_before'])} of the run's own list" if document["excluded_before"] else ""
     lines.append(f"{shown['exclude']}: {len(document['exclude'])} tiles{more}; delete those that are labelled right")
     return [*lines, f"look: {shown['page']}; every tile: {shown['table']}"]
-
-
-def _nothing(found: Judgement, wish: Wish) -> str:
-    """Why there is no tile."""
-    if found.failed:
-        image, reason = next(iter(found.failed.items()))
-        return f"no image could be compared with its labels; {image}: {reason}"
-    return f"no image of --on {wish.on} has a labelled pixel"
 
 
 def _train_again(wish: Wish, run: Run, competition: Competition, word: str, exclude: Path) -> str:
