@@ -80,7 +80,7 @@ def test_a_tile_is_what_scikit_learn_says_of_its_pixels(tmp_path_factory, height
     labels = rng.choice([0, 1, 2, 3, 4, 5, IGNORE], (height, width)).astype(np.uint8)
     pair = stored(tmp_path_factory.mktemp("tile"), "a", picture(height, width, seed), labels)
     teller = predictor(Pointwise(6, seed), data__scale=scale)
-    with prepare(pair, scale) as prepared:
+    with prepare(pair, teller) as prepared:
         seen = working_labels(pair, COMPETITION, prepared)
         found = compare(teller, prepared, seen, 6, side)
         probabilities = whole(teller, prepared.reader)
@@ -120,13 +120,13 @@ def test_the_most_frequent_disagreement_is_named(tmp_path):
     labels = named.copy()
     labels[:, :12], labels[:10, 20:30], labels[:, 50:] = 4, 1, IGNORE
     pair = stored(tmp_path, "a", drawn(named), labels)
-    with prepare(pair, 1.0) as prepared:
+    with prepare(pair, predictor()) as prepared:
         (tile,) = compare(predictor(Knows()), prepared, working_labels(pair, COMPETITION, prepared), 6, 64).tiles
     assert tile.confused == (4, 2, 12 * 40 / 2000)
     assert tile.contradicted == pytest.approx((12 * 40 + 100) / 2000)
     assert tile.labelled == pytest.approx(50 / 60)
     labels[:] = np.where(labels == IGNORE, IGNORE, 2)
-    with prepare(pair, 1.0) as prepared:
+    with prepare(pair, predictor()) as prepared:
         (right,) = compare(predictor(Knows()), prepared, labels, 6, 64).tiles
     assert (right.confused, right.iou, right.contradicted) == (None, 1.0, 0.0)
     assert right.loss < 0.1 < tile.loss
@@ -137,7 +137,7 @@ def test_neither_panels_nor_pieces_change_a_number(tmp_path, monkeypatch):
     pair = stored(tmp_path, "a", picture(150, 400), rng.integers(0, 6, (150, 400)).astype(np.uint8))
 
     def compared():
-        with prepare(pair, 1.0) as prepared:
+        with prepare(pair, predictor()) as prepared:
             return compare(predictor(Pointwise(6)), prepared, working_labels(pair, COMPETITION, prepared), 6, 70)
 
     once = compared()

@@ -1,6 +1,6 @@
 """How far a model and the labels of an image disagree, tile by tile.
 
-with prepare(pair, predictor.scale) as prepared:
+with prepare(pair, predictor) as prepared:
     labels = working_labels(pair, competition, prepared)          # (h, w) uint8 at the working size
     compared = compare(predictor, prepared, labels, classes=6, side=512)
 compared.tiles[0].loss, compared.tiles[0].iou, compared.tiles[0].contradicted
@@ -14,18 +14,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 
-from lib.competitions import Competition, Pair
+from lib.competitions import IGNORE, Competition, Pair
 from lib.competitions.layout import Window
 from lib.data.tiles import grid
-from lib.errors import DataError
 from lib.inference.bands import panels, probability_bands
 from lib.inference.predictor import Predictor
 from lib.inference.source import Prepared
-from lib.rasters import read_labels
+from lib.rasters.labels import open_labels
+from lib.rasters.reader import open_image
 from lib.scoring.confusion import areas_of, confusion
 
 FLOOR = 1e-4
@@ -65,17 +64,15 @@ class Compared:
 
 
 def working_labels(pair: Pair, competition: Competition, prepared: Prepared) -> np.ndarray:
-    """An image's labels (h, w) uint8 at the size that the model sees it at, 255 ignored.
+    """An image's labels (h, w) uint8 at the size that the model sees it at, 255 ignored, as they are without data.
 
     Raises `DataError` for a mask that cannot be read or has another size than its image.
     """
-    labels = read_labels(pair.mask, competition)
-    if labels.shape != prepared.shape:
-        raise DataError(f"{pair.mask} has {labels.shape} pixels, its image {prepared.shape}")
     height, width = prepared.reader.shape
-    if labels.shape == (height, width):
-        return labels
-    return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    with open_image(pair.image, competition.images) as image, open_labels(pair.mask, competition, image) as own:
+        labels = own.at((height, width)).read(0, height, 0, width)
+        valid = image.at((height, width)).valid(0, height, 0, width)
+    return labels if valid is None else np.where(valid, labels, np.uint8(IGNORE))
 
 
 def compare(predictor: Predictor, prepared: Prepared, labels: np.ndarray, classes: int, side: int) -> Compared:

@@ -146,7 +146,7 @@ def judge(
     """
     found = Judgement()
     todo = [pair for pair in pairs if any(division.holds(part, pair.id) for part in only)]
-    for pair, coming in _ahead(competition, predictor.scale, todo, track):
+    for pair, coming in _ahead(competition, predictor, todo, track):
         try:
             prepared, labels = coming()
             with prepared:
@@ -189,12 +189,12 @@ def _shared(one: Window, other: Window) -> int:
 
 
 def _ahead(
-    competition: Competition, scale: float, todo: list[Pair], track: Callable[[list[Pair]], Iterable[Pair]]
+    competition: Competition, predictor: Predictor, todo: list[Pair], track: Callable[[list[Pair]], Iterable[Pair]]
 ) -> Iterator[tuple[Pair, Callable[[], tuple[Prepared, np.ndarray]]]]:
     """Every pair with what gives its image and labels; the next one's are being read meanwhile."""
 
     def read(pair: Pair) -> tuple[Prepared, np.ndarray]:
-        prepared = prepare(pair, scale)
+        prepared = prepare(pair, predictor)
         try:
             return prepared, working_labels(pair, competition, prepared)
         except BaseException:

@@ -44,7 +44,7 @@ class Comparison:
     differ: dict[tuple[str, str], int]
     """How many of the image's pixels two ways give different labels."""
     pixels: int
-    """Pixels of the image."""
+    """Pixels of the image that were compared."""
 
     def lines(self) -> list[str]:
         """As text, a class a line."""
@@ -60,31 +60,43 @@ class Comparison:
         return [*found, f"pixels that differ: {', '.join(pairs)}"]
 
 
-def compare(path: Path, competition: Competition, image: Any, weights: Sequence[float] | None = None) -> Comparison:
+def compare(
+    path: Path, competition: Competition, image: Any, weights: Sequence[float] | None = None, most: int | None = None
+) -> Comparison:
     """Bring a mask onto the grid of `image`, an open reader, in every way, by windows, and count.
 
-    `weights`: one for each class; default: as `Aligned` takes them. Raises `DataError` as `open_labels` does.
+    `weights`: one for each class; default: as `Aligned` takes them. `most`: no more windows of `SIDE` pixels than
+    these, spread evenly; default: all. Raises `DataError` as `open_labels` does.
     """
     classes, shape = len(competition.classes), tuple(image.shape)
     with open_labels(path, competition) as labels:
         ways = {method: Aligned(labels, shape, image.georeference, method, classes, weights) for method in METHODS}
         counts = {method: np.zeros(256, np.int64) for method in METHODS}
         differ = dict.fromkeys(itertools.combinations(METHODS, 2), 0)
-        for window in _windows((0, shape[0], 0, shape[1])):
+        fine, pixels = np.zeros(256, np.int64), 0
+        for window in _spread(list(_windows((0, shape[0], 0, shape[1]))), most):
+            pixels += (window[1] - window[0]) * (window[3] - window[2])
             found = {method: way.read(*window) for method, way in ways.items()}
             for method, part in found.items():
                 counts[method] += np.bincount(part.reshape(-1), minlength=256)
             for one, other in differ:
                 differ[one, other] += int(np.count_nonzero(found[one] != found[other]))
-        fine = np.zeros(256, np.int64)
-        for window in _windows(ways["nearest"].covered(0, shape[0], 0, shape[1], 0)):
-            fine += np.bincount(labels.read(*window).reshape(-1), minlength=256)
+            covered = ways["nearest"].covered(*window, 0)
+            for part in _windows(covered) if covered else ():
+                fine += np.bincount(labels.read(*part).reshape(-1), minlength=256)
     shares = {method: _shares(found, classes) for method, found in counts.items()}
-    return Comparison(competition.names, _shares(fine, classes), shares, differ, shape[0] * shape[1])
+    return Comparison(competition.names, _shares(fine, classes), shares, differ, pixels)
 
 
 def _shares(counts: np.ndarray, classes: int) -> tuple[float, ...]:
     return tuple((np.append(counts[:classes], counts[IGNORE]) / max(1, counts.sum())).tolist())
+
+
+def _spread(windows: list[tuple[int, int, int, int]], most: int | None) -> list[tuple[int, int, int, int]]:
+    """No more than `most` of them, evenly spread."""
+    if most is None or len(windows) <= most:
+        return windows
+    return [windows[place] for place in np.linspace(0, len(windows) - 1, most).astype(int)]
 
 
 def _windows(area: tuple[int, int, int, int]):

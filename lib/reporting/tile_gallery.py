@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from lib.competitions import Competition
+from lib.rasters.visible import visible
 from lib.reporting.overlays import panels
 
 QUALITY = 82
@@ -55,21 +56,13 @@ class TileGallery:
             return
         kept = self._kept.setdefault(part, [])
         bisect.insort(kept, (-loss, name))
-        views = panels(as_rgb(image), labels, prediction, self.competition)
+        views = panels(visible(image, self.competition.images), labels, prediction, self.competition)
         self.panels[name] = [
             ("label" if view == "truth" else view, _jpeg(_boxed(pixels, labels.shape, place))) for view, pixels in views
         ]
         for _, dropped in kept[self.most :]:
             del self.panels[dropped]
         del kept[self.most :]
-
-
-def as_rgb(pixels: np.ndarray) -> np.ndarray:
-    """Pixels (h, w, B) uint8, or float32 in 0..1, as a picture (h, w, 3) uint8; of fewer bands, the first."""
-    bands = pixels[..., :3] if pixels.shape[2] >= 3 else np.repeat(pixels[..., :1], 3, axis=2)
-    if bands.dtype != np.uint8:
-        bands = (np.clip(bands, 0, 1) * 255).round().astype(np.uint8)
-    return np.ascontiguousarray(bands)
 
 
 def _boxed(panel: np.ndarray, shape: tuple[int, int], place: Place) -> np.ndarray:

@@ -44,7 +44,7 @@ def examine(competition: Competition | None, root: Path, track: Track = lambda i
     if competition is None or competition.data.train is None:
         found = pairs.guessed(root)
     else:
-        found = pairs.by_patterns(competition, root, lambda known: pairs.split_parts(competition, known))
+        found = pairs.by_patterns(competition, root, lambda known: pairs.split_parts(competition, known, root))
     records = look_at(found.records, track)
     judge = Judge.of(competition, records)
     table = Table.of_set(judge, records)

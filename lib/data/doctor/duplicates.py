@@ -39,8 +39,14 @@ def pairs(records: Sequence[Record]) -> list[tuple[Record, Record, bool]]:
         if number not in found and record.image.grey is not None and record.image.grey.std() >= FLAT
     ]
     for one, other in _near(known, records):
-        found.setdefault(other, (one, False))
+        if not _one_place(records[one], records[other]):
+            found.setdefault(other, (one, False))
     return [(records[twin], records[number], exact) for number, (twin, exact) in sorted(found.items())]
+
+
+def _one_place(one: Record, other: Record) -> bool:
+    """Whether two images share a mask: one place on several dates, which is to look alike."""
+    return bool(one.mask and other.mask and one.mask.path == other.mask.path)
 
 
 def _near(known: list[int], records: Sequence[Record]) -> list[tuple[int, int]]:

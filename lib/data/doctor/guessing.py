@@ -34,7 +34,7 @@ def pairs_of(root: Path) -> tuple[list[tuple[Path, Path]], list[Path], list[Path
 def part_of(path: Path, root: Path) -> str | None:
     """training, validation or test, by the folders that a file lies in."""
     for folder in path.relative_to(root).parts[:-1]:
-        for part, words in PARTS.items():
-            if re.fullmatch(rf"(?:.*[_\- ])?(?:{words})(?:[_\- ].*)?", folder, re.I):
+        for part, pattern in PARTS.items():
+            if re.fullmatch(rf"(?:.*[_\- ])?(?:{pattern})(?:[_\- ].*)?", folder, re.I):
                 return part
     return None

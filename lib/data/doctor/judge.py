@@ -43,7 +43,8 @@ class Judge:
         return cls("colour" if any(mask.values.colour and not _grey(mask) for mask in masks) else "index")
 
     def codes(self, mask: Mask) -> np.ndarray:
-        """A mask's codes in the set's coding: the numbers of a palette become its colours, or stay as they are.
+        """A mask's codes in the set's coding: the numbers of a palette become its colours, or stay as they are; colours
+        are those behind the competition's threshold.
 
         Of a picture in colours where numbers are asked, grey is a number and every colour is `NONE` - code.
         """
@@ -53,8 +54,11 @@ class Judge:
             if palette is not None:
                 table = np.zeros(256, np.int64)
                 table[: len(palette)] = palette[:256]
-                return table[np.clip(codes, 0, 255)]
-            return codes if mask.values.colour else np.where((codes >= 0) & (codes < 256), codes * 0x010101, codes)
+                codes = table[np.clip(codes, 0, 255)]
+            elif not mask.values.colour:
+                codes = np.where((codes >= 0) & (codes < 256), codes * 0x010101, codes)
+            threshold = self.competition and self.competition.masks.threshold
+            return _threshold(codes, threshold, "colour") if threshold else codes
         if mask.values.colour:
             grey = codes & 255
             return np.where(codes == grey * 0x010101, grey, NONE - codes)

@@ -19,6 +19,7 @@ from lib.data.doctor.findings import Example, Finding, relative, several
 from lib.data.doctor.guessing import pairs_of, part_of
 from lib.data.doctor.records import Mask, Picture, Record
 from lib.errors import DataError, UsageError
+from lib.rasters import header_size
 
 
 @dataclass(frozen=True)
@@ -196,12 +197,20 @@ def _stems(images: list[Path], root: Path, source: Source | None) -> list[Findin
     return [Finding("note", "ids", what, where, len(where) / len(images), None, example)]
 
 
-def split_parts(competition: Competition, pairs: list[Pair]) -> dict[str, str]:
-    """Which part training would put each id into."""
+def split_parts(competition: Competition, pairs: list[Pair], root: Path) -> dict[str, str]:
+    """Which part training would put each id into, as far as whole images are divided."""
+    from lib.data import lists
     from lib.data.splits import split
 
+    official = competition.data.lists
     try:
-        training, held_out = split(pairs, 0.2, 0)
+        if official is None:
+            training, held_out = split(pairs, 0.2, 0)
+        elif official.tile:
+            return {}
+        else:
+            named = lists.read(pairs, competition, root, lambda pair: header_size(pair.image))
+            training, held_out = named.train, named.validation
     except DataError:
         return {}
     return {pair.id: "training" for pair in training} | {pair.id: "validation" for pair in held_out}
