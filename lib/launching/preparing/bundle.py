@@ -38,7 +38,8 @@ LINE = 4000
 """Characters of the payload a line."""
 
 SMP = "segmentation-models-pytorch"
-STAYS_HOME = "launching"
+STAYS_HOME = ("launching/", "data/doctor/", "data/discover/")
+"""Parts of `lib` that no session needs."""
 SESSION = "SESSION = "
 
 
@@ -131,9 +132,10 @@ def _tree(folder: Path, name: str) -> dict[str, bytes]:
     """Every file under `folder` but caches, hidden files and the room that stays home."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and parts[0] != STAYS_HOME and not any(p.startswith((".", "__pycache__")) for p in parts):
-            found["/".join((name, *parts))] = path.read_bytes()
+        inside = path.relative_to(folder)
+        hidden = any(part.startswith((".", "__pycache__")) for part in inside.parts)
+        if path.is_file() and not hidden and not inside.as_posix().startswith(STAYS_HOME):
+            found[f"{name}/{inside.as_posix()}"] = path.read_bytes()
     return found
 
 
