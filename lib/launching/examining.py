@@ -28,7 +28,7 @@ def examine_data(name: str | None, data: Path | None, ceiling: bool, out: Path |
     """Examine a data root, print what was found, write the page; `typer.Exit` with 1 where there are errors."""
     from lib.competitions import load
     from lib.data.doctor import ceiling as ceilings
-    from lib.data.doctor import examine
+    from lib.data.doctor import examine, grids
     from lib.data.roots import home_root
     from lib.launching.following.show import track
 
@@ -36,6 +36,7 @@ def examine_data(name: str | None, data: Path | None, ceiling: bool, out: Path |
     root = home_root(competition, data, cache_folder()) if competition else data
     diagnosis = examine(competition, root, track)
     document = diagnosis.document() | {"ceiling": ceilings.measure(diagnosis, track) if ceiling else None}
+    document["grids"] = grids.compared(diagnosis)
     word = competition.name if competition else re.sub(r"[^A-Za-z0-9-]+", "-", root.resolve().name).strip("-") or "data"
     page = (out or runs_folder()) / f"doctor-{word}.html"
     document["next"] = _next(name, root, diagnosis, competition is not None and competition.data.built_in)
@@ -80,7 +81,7 @@ def lines(document: dict[str, Any]) -> list[str]:
             found.append(f"{'':<22}fix: {finding['fix']}")
     if not document["findings"]:
         found.append("ok      nothing wrong, nothing strange")
-    found += [*_classes(facts), *_facts(facts)]
+    found += [*_classes(facts), *_facts(facts), *document["grids"]]
     if document["ceiling"]:
         found += ceiling_lines(document["ceiling"])
     return [*found, f"page: {files.shown(Path(document['page']))}"]
