@@ -1,11 +1,14 @@
 """The doctor on healthy data of every competition: no error, and what each one's own description makes of its masks."""
 
+from pathlib import Path
+
 import pytest
 
 from lib.data.doctor import examine
 from tests.twins import MAKERS, twin
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_healthy_data_has_no_error(name, tmp_path):
     made = twin(name, tmp_path)
@@ -13,7 +16,9 @@ def test_healthy_data_has_no_error(name, tmp_path):
     assert not diagnosis.failed, [finding.what for finding in diagnosis.findings]
     assert not [finding for finding in diagnosis.findings if finding.check == "duplicates"], "two dates are no twins"
     classes = {row["name"]: row for row in diagnosis.facts["classes"]}
-    counted = {label: 0 for label in range(len(made.competition.classes))}
+    if name == "sample":
+        return  # it has masks of test images, too
+    counted = dict.fromkeys(range(len(made.competition.classes)), 0)
     for labels in made.labels.values():
         for label in counted:
             counted[label] += int((labels == label).sum())
@@ -29,7 +34,7 @@ def test_ways_of_resampling_are_compared_where_they_matter(program, tmp_path):
     assert "masks.resample = majority" in head
     assert columns.split() == ["fine", "labels", "nearest", "majority", "weighted"]
     assert {row.split()[0] for row in rows} >= set(made.competition.names)
-    page = open(document["page"]).read()
+    page = Path(document["page"]).read_text()
     assert rows[0] in page
     twin("dfc2019", tmp_path / "other")
     assert program.json("launch.py", "doctor", "-c", "dfc2019", "--data", tmp_path / "other")["grids"] == []

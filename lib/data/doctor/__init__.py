@@ -45,11 +45,9 @@ def examine(competition: Competition | None, root: Path, track: Track = lambda i
         found = pairs.guessed(root)
     else:
         found = pairs.by_patterns(competition, root, lambda known: pairs.split_parts(competition, known, root))
-    records = look_at(found.records, track)
+    coloured = competition is not None and competition.masks.coding == "colour"
+    records = look_at(found.records, track, competition.masks.threshold if coloured else None)
     judge = Judge.of(competition, records)
-    for record in records:
-        if record.mask:
-            judge.take(record.mask)
     table = Table.of_set(judge, records)
     listed = classes_file.read_all(root)
     colours = frozenset(code for file in listed for code in file.colours.values())

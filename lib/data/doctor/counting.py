@@ -107,14 +107,6 @@ def merged(one: Values, other: Values) -> Values:
     return _shortened(found, one.fractional or other.fractional)
 
 
-def recoded(values: Values, codes: np.ndarray) -> Values:
-    """The values with other codes, one for each; those of one code are added up."""
-    order = np.lexsort((values.columns, values.rows))
-    names = ("counts", "rows", "columns", "inner", "between")
-    moved = Values(codes[order], *(getattr(values, name)[order] for name in names), values.colour, values.fractional)
-    return merged(moved, Values(colour=values.colour))
-
-
 def total(strips: Iterable[Values]) -> Values:
     """The values of a whole mask from those of its strips."""
     found = Values()

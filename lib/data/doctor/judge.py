@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib.competitions import Competition
-from lib.data.doctor.counting import NAN, recoded
+from lib.data.doctor.counting import NAN
 from lib.data.doctor.findings import Example, Finding, percent, several
 from lib.rasters import Coding, colours
 
@@ -63,13 +63,6 @@ class Judge:
             grey = codes & 255
             return np.where(codes == grey * 0x010101, grey, NONE - codes)
         return codes
-
-    def take(self, mask: Mask) -> None:
-        """Let a picture in colours hold what the competition's threshold makes of them."""
-        threshold = self.competition and self.competition.masks.threshold
-        if threshold and self.kind == "colour" and mask.readable and mask.values.colour:
-            codes = _threshold(mask.values.codes, threshold, "colour")
-            mask.values = recoded(mask.values, codes)
 
     def name(self, code: int) -> str:
         """A value as a person writes it: `#3C1098`, `value 7`."""

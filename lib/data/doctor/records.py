@@ -81,19 +81,20 @@ class Record:
         return None if self.stray else self.image.path
 
 
-def look_at(todo: Sequence[Record], track: Track) -> list[Record]:
-    """Fill records in; a file that cannot be read leaves its error in its record."""
+def look_at(todo: Sequence[Record], track: Track, threshold: int | None = None) -> list[Record]:
+    """Fill records in; a file that cannot be read leaves its error in its record. `threshold`: the competition's,
+    behind which the colours of masks are counted."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        futures = [pool.submit(_look, record) for record in todo]
+        futures = [pool.submit(_look, record, threshold) for record in todo]
         try:
             return [future.result() for future in track(futures, "looking")]
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _look(record: Record) -> Record:
+def _look(record: Record, threshold: int | None) -> Record:
     grey = None if record.stray else _look_at_image(record.image)
-    borders = _look_at_mask(record.mask) if record.mask else None
+    borders = _look_at_mask(record.mask, threshold) if record.mask else None
     if grey is not None and borders is not None and grey.shape == borders.shape:
         record.fit = alignment.fit(grey, borders)
     return record
@@ -125,13 +126,15 @@ def _look_at_image(picture: Picture) -> np.ndarray | None:
     return None
 
 
-def _look_at_mask(mask: Mask) -> np.ndarray | None:
+def _look_at_mask(mask: Mask, threshold: int | None) -> np.ndarray | None:
     """Fill in what a mask holds; returns where its labels border on others, (H, W) bool."""
     try:
         mask.head = header(mask.path)
         mask.sha256 = files.sha256(mask.path)
         found, borders = [], None
         for top, pixels in strips(mask.path, mask.head):
+            if threshold and pixels.dtype == np.uint8 and pixels.shape[2] >= 3:
+                pixels = np.where(pixels >= threshold, np.uint8(255), np.uint8(0))
             values, borders = counting.count(pixels, top)
             found.append(values)
             if mask.head.palette is None:
