@@ -148,6 +148,14 @@ def scenes(cache) -> Path:
     return sample.build(cache)
 
 
+def some_scenes(scenes: Path, folder: Path, count: int) -> Path:
+    """A data root of the sample's first training scenes alone."""
+    (folder / "train").mkdir(parents=True)
+    for path in sorted((scenes / "train").iterdir())[: 2 * count]:
+        (folder / "train" / path.name).symlink_to(path)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def competition():
     return load("sample")

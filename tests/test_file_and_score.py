@@ -68,14 +68,21 @@ def test_a_page_that_cannot_be_written_costs_no_score(made):
 
 
 def test_a_tiff_is_shown_without_reading_all_of_it(tmp_path, monkeypatch):
-    """A mosaic is averaged down by GDAL, to a view of the size that the page shows."""
-    from lib.rasters import reader
-    from lib.reporting.gallery import _seen
+    """A mosaic is averaged down by windows, to a view of the size that the page shows."""
+    from lib.competitions.pixels import Images
+    from lib.rasters import raster, resize
+    from lib.rasters.visible import look
 
     pixels = np.random.default_rng(8).integers(0, 255, (200, 300, 3)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "a.tif"), pixels)
-    monkeypatch.setattr(reader, "read_image", lambda path: pytest.fail("read at its full size"))
-    seen = _seen(tmp_path / "a.tif", (20, 30))
+    monkeypatch.setattr(resize, "NUMBERS", 20_000)
+    read, pixels_of = [], raster.Raster.pixels
+    monkeypatch.setattr(
+        raster.Raster, "pixels", lambda self, *window: (read.append(window), pixels_of(self, *window))[1]
+    )
+    seen = look(tmp_path / "a.tif", Images(), (20, 30))
+    assert len(read) > 1
+    assert max((bottom - top) * (right - left) * 3 for top, bottom, left, right in read) <= 20_000
     mean = pixels[..., ::-1].reshape(20, 10, 30, 10, 3).mean(axis=(1, 3))
     assert np.abs(seen - mean).max() <= 1.5
 

@@ -144,9 +144,9 @@ def test_a_checkpoint_of_this_machine_goes_along(server, offline, field, tmp_pat
     path = tmp_path / "my best.safetensors"
     recipe, competition = Recipe(model={"encoder": ENCODER, "weights": str(path)}), parse(tmp_path / "field.toml")
     checkpoint.save(path, build(recipe.model, 2), competition, recipe, score=0.5, epoch=1)
-    try_out(recipe, classes=2)
+    try_out(recipe, classes=2, channels=3)
     with pytest.raises(Failed, match="do not fit the model"):
-        try_out(recipe, classes=3)
+        try_out(recipe, classes=3, channels=3)
 
     server.layout = "old"
     run = offline.json(*field, "--internet", "--set", f"model.weights={path}")

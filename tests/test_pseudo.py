@@ -7,10 +7,12 @@ import torch
 
 from lib.competitions import IGNORE, Pair, find_pairs, load
 from lib.data.checks import check
+from lib.data.reading import Reading
 from lib.errors import DataError, UsageError
 from lib.inference.predict import whole
 from lib.inference.pseudo import write_set
 from lib.rasters import encode_png, read_image, read_labels
+from lib.rasters.radiometry import IMAGENET
 from lib.rasters.reader import Pixels
 from tests.inferring import Pointwise, picture, predictor
 
@@ -57,7 +59,7 @@ def test_a_set_that_trains(pairs, tmp_path):
     assert competition.recipe == COMPETITION.recipe
     found = find_pairs(competition.data.train, out)
     assert [pair.id for pair in found] == ["a", "b.5"]
-    check(found, competition)
+    assert check(found, Reading(competition, IMAGENET), (1.0,)) == 0
     for pair, columns in zip(found, (54, 30), strict=True):
         labels = read_labels(pair.mask, competition)
         assert (labels[:20, :columns] == 1).all()

@@ -10,22 +10,22 @@ from safetensors.torch import load_file
 
 from lib import files
 from lib.recipe import resolve
-from tests.conftest import PROJECT, TINY
+from tests.conftest import PROJECT, TINY, some_scenes
 
 TRAIN = """
 import gc
 import sys
 from pathlib import Path
 from kernels.train import train
-from lib.competitions import find_pairs
+from lib.data.ready import make_ready
 from lib.folders import Folders
 assert not {"torchmetrics", "scipy.signal"} & set(sys.modules), "a second of every start, for nothing"
 assert gc.get_freeze_count() > 100_000, "what the imports made is looked through for garbage, and again at exit"
 assert gc.get_threshold()[0] < 10_000, "training leaves its garbage lying about"
 for root in map(Path, sys.argv[2:]):
     folders = Folders(root, root)
-    pairs = find_pairs(folders.competition().data.train, Path(sys.argv[1]))
-    train(folders, "cpu", 1, pairs[:6], pairs[6:7])
+    scenes = Path(sys.argv[1])
+    train(folders, "cpu", 1, make_ready(folders.competition(), folders.recipe(), scenes, scenes / "scratch"))
 """
 
 
@@ -41,13 +41,19 @@ def weights(tmp_path_factory, scenes, competition):
         "half precision": {"train.precision": "bf16"},
     }
     folder = tmp_path_factory.mktemp("weights")
-    usual = {"train.epochs": 1, "train.steps": 2, "train.weight_decay": 0, "data.crop": 64}
+    usual = {"train.epochs": 1, "train.steps": 2, "train.weight_decay": 0, "data.crop": 64, "data.validation": 0.15}
     for name, settings in runs.items():
         recipe, _ = resolve([("sample", competition.recipe), ("test", usual), ("run", settings)])
         files.write(folder / name / "recipe.json", recipe.model_dump_json())
         files.write(folder / name / "competition.toml", (PROJECT / "lib/competitions/sample.toml").read_bytes())
     subprocess.run(
-        [sys.executable, "-c", TRAIN, str(scenes), *(str(folder / name) for name in runs)],
+        [
+            sys.executable,
+            "-c",
+            TRAIN,
+            str(some_scenes(scenes, folder / "scenes", 7)),
+            *(str(folder / name) for name in runs),
+        ],
         cwd=PROJECT,
         env={**os.environ, "SWATH_BUNDLE": "none", "OMP_NUM_THREADS": "1"},
         check=True,

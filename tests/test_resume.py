@@ -16,13 +16,13 @@ from safetensors.torch import load_file
 from lib import files
 from lib.recipe import resolve
 from lib.training import state
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, some_scenes
 
 SESSIONS = """
 import json, os, shutil, sys, time
 from pathlib import Path
 import kernels.train
-from lib.competitions import find_pairs
+from lib.data.ready import make_ready
 from lib.errors import SwathError
 from lib.folders import Folders
 from lib.training.limit import Limit
@@ -60,9 +60,9 @@ for name, looks in chains.items():
         os.environ |= {"MASTER_PORT": ports.pop(), "TORCHELASTIC_USE_AGENT_STORE": "False"}
         os.environ["SWATH_RESUMES"] = f"me/session-{number - 1}" if number else ""
         folders = Folders(root, folder / name)
-        pairs = find_pairs(folders.competition().data.train, scenes)
         try:
-            kernels.train.train(folders, "cpu", ranks, pairs[:6], pairs[6:8], Looks(look))
+            ready = make_ready(folders.competition(), folders.recipe(), scenes, folder / "scratch")
+            kernels.train.train(folders, "cpu", ranks, ready, Looks(look))
         except SwathError as error:
             print("error:", error.reason, flush=True)
         if rank() == 0:
@@ -89,6 +89,7 @@ SETTINGS = {
     "train.steps": 3,
     "train.batch": 4,
     "train.ema": 0.5,
+    "data.validation": 0.25,
 }
 BY_THE_CLOCK = ("images_per_s", "data_wait", "seconds")
 
@@ -113,12 +114,13 @@ def train(folder, scenes, competition, chains, settings=(), ranks=1, code=0):
             mount = folder / name / str(number) / "input" / "notebooks" / "me" / f"session-{number - 1}"
             mount.parent.mkdir(parents=True)
             mount.symlink_to(folder / name / str(number - 1) / "working")
+    eight = some_scenes(scenes, folder / "scenes", 8)
     script = folder / "sessions.py"
     script.write_text(SESSIONS)
     start = ["-m", "lib.training.ranks", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     ports = free_ports(sum(map(len, chains.values())))
     done = subprocess.run(
-        [sys.executable, *start, str(script), str(ranks), str(scenes), str(folder), json.dumps(chains), *ports],
+        [sys.executable, *start, str(script), str(ranks), str(eight), str(folder), json.dumps(chains), *ports],
         cwd=PROJECT,
         env={**os.environ, "SWATH_BUNDLE": "none", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
         capture_output=True,

@@ -23,51 +23,39 @@ LARGE = 200_000_000
 Track = Callable[[Iterable], Iterable]
 
 
-def sizes(pairs: list[Pair], competition: Competition) -> None:
-    """Compare the sizes of every image and mask, from their headers.
-
-    Raises one `DataError` that names the first few that differ.
-    """
-    _all(pairs, lambda pair: _sizes(pair, competition), iter)
-
-
 def check(pairs: list[Pair], reading: Reading, scales: tuple[float, ...], track: Track = iter) -> int:
-    """Decode every pair, into the cache where it has room; returns how many are in it.
+    """Compare the sizes of every image and its mask and decode both, into the cache where it has room.
 
-    Raises one `DataError` that names the first few bad files, each with its reason.
+    Returns how many images are in the cache. Raises one `DataError` that names the first few bad files, each with its
+    reason.
     """
-    images = {pair.image: pair for pair in pairs}
-    kept = _all(list(images.values()), lambda pair: _decode(pair, reading, scales), track)
-    return sum(kept)
 
-
-def _all(pairs: list[Pair], look: Callable[[Pair], bool], track: Track) -> list[bool]:
     def told(pair: Pair) -> bool | DataError:
         try:
-            return look(pair)
+            _sizes(pair, reading.competition)
+            return _decode(pair, reading, scales)
         except DataError as error:
             return error
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        found = list(track(pool.map(told, pairs)))
+        found = list(track(pool.map(told, {pair.image: pair for pair in pairs}.values())))
     mistakes = [each for each in found if isinstance(each, DataError)]
     if mistakes:
         reasons = "\n       ".join(mistake.reason for mistake in mistakes[:SHOWN])
         more = f"\n       and {len(mistakes) - SHOWN} more" if len(mistakes) > SHOWN else ""
         raise DataError(reasons + more, mistakes[0].hint)
-    return found
+    return sum(found)
 
 
-def _sizes(pair: Pair, competition: Competition) -> bool:
+def _sizes(pair: Pair, competition: Competition) -> None:
     if pair.mask is None or competition.masks.resample:
-        return True
-    image, mask = header_size(pair.image), header_size(pair.mask)
-    if image not in (mask, mask[::-1]) or (image != mask and competition.images.orientation == "stored"):
+        return
+    image, mask = header_size(pair.image, competition.images), header_size(pair.mask)
+    if image != mask:
         raise DataError(
             f"{pair.image} is {_size(image)}, its mask {pair.mask.name} is {_size(mask)}",
             "a mask must have its image's size: bring the right file, or leave the pair out",
         )
-    return True
 
 
 def _decode(pair: Pair, reading: Reading, scales: tuple[float, ...]) -> bool:

@@ -66,8 +66,6 @@ def make_ready(competition: Competition, recipe: Recipe, root: Path, scratch: Pa
     """
     data = recipe.data
     pairs = find_pairs(competition.data.train, root)
-    if say:
-        checks.sizes(pairs, competition)
     radiometry = statistics.measure(pairs, competition.images, data.radiometry, scratch / "statistics")
     cache = Cache(scratch / "pixels", data.cache_gigabytes * 1e9)
     reading = Reading(competition, radiometry, cache)
