@@ -15,7 +15,6 @@ from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 
 from lib.competitions.pixels import Images
-from lib.data.datasets import to_working_size
 from lib.rasters import read_image
 from lib.rasters.reader import Pixels, open_image, working_shape
 from lib.rasters.resize import resized
@@ -48,7 +47,10 @@ def test_any_size_by_windows_is_that_of_opencv(tmp_path_factory, data):
 @given(st.integers(1, 60), st.integers(1, 60), st.sampled_from([0.3, 0.5, 0.77, 1.0, 1.4, 2.0]))
 def test_the_working_size_is_the_one_of_training(height, width, scale):
     image = noise((height, width, 3))
-    assert np.array_equal(resized(image, working_shape((height, width), scale)), to_working_size(image, scale))
+    shape = working_shape((height, width), scale)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    expected = image if scale == 1 else cv2.resize(image, shape[::-1], interpolation=way)
+    assert np.array_equal(resized(image, shape), expected.reshape((*shape, 3)))
     many = np.dstack([image] * 3)
     assert np.array_equal(Pixels(many).at((9, 7)).read(0, 9, 0, 7)[..., 6:], resized(image, (9, 7)))
 

@@ -66,6 +66,8 @@ def make_ready(competition: Competition, recipe: Recipe, root: Path, scratch: Pa
     """
     data = recipe.data
     pairs = find_pairs(competition.data.train, root)
+    if say:
+        say(f"data: {root}: {len({pair.image for pair in pairs})} images with masks")
     radiometry = statistics.measure(pairs, competition.images, data.radiometry, scratch / "statistics")
     cache = Cache(scratch / "pixels", data.cache_gigabytes * 1e9)
     reading = Reading(competition, radiometry, cache)
@@ -93,10 +95,8 @@ def make_ready(competition: Competition, recipe: Recipe, root: Path, scratch: Pa
     if say:
         eight_bit = radiometry.low is None
         self_test(data.augment, recipe, _some_labels(found, reading), radiometry.channels, eight_bit)
-        say(f"data: {root}: {len(division.training)} training and {len(division.held_out)} validation images")
-        say(f"      {division.how}")
-        images = len({pair.image for pair in pairs})
-        say(f"      {images if kept == images else f'{kept} of {images}'} images decoded once, in {cache.folder}")
+        count = len({pair.image for pair in pairs})
+        say(f"      {'all' if kept == count else kept} decoded once, into {cache.folder}; {division.how}")
         for line in balance.report(found.totals, pool.expected(), competition.names, pool.rare):
             say(f"      {line}")
     weights = balance.weights(recipe.train.class_weights, found.totals, competition.names)
