@@ -126,7 +126,7 @@ def layout_of(job: Job, is_rerun: bool) -> Layout:
     for pair in job.images:
         sizes[pair.id] = job.competition.submission.size
         with suppress(SwathError):
-            sizes[pair.id] = sizes[pair.id] or header_size(pair.image)
+            sizes[pair.id] = sizes[pair.id] or header_size(pair.image, job.competition.images)
     if job.sample is None:
         return expected(job.competition, sizes)
     layout = expected(job.competition, None, job.sample)

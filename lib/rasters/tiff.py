@@ -35,12 +35,6 @@ def georeference(file: Path | bytes) -> Georeference | None:
         return Georeference(found.crs, found.transform, found.nodata)
 
 
-def tiff_size(path: Path) -> tuple[int, int]:
-    """Height and width of a TIFF, whatever its bands and bits, from its header."""
-    with _opened(path) as found:
-        return found.height, found.width
-
-
 def read_planes(path: Path) -> np.ndarray | None:
     """The bit planes (H, W) uint32 of a TIFF that holds them; None for any other file."""
     if path.suffix.lower() not in SUFFIXES:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lib.competitions import Competition
 from lib.errors import DataError, UsageError
 from lib.rasters import BroughtMasks, header_size
-from lib.rasters.tiff import SUFFIXES, tiff_size
+from lib.rasters.tiff import SUFFIXES
 from lib.submissions.containers import coco_file
 from lib.submissions.containers.archive import open_archive
 from lib.submissions.containers.pictures import image_ids
@@ -51,7 +51,9 @@ def asked(
     elif file:
         layout = _of_file(competition, file, size, extents)
     elif data and (found := _images(data)):
-        layout = expected(competition, {image: _size(path) for image, path in sorted(found.items())}, None, extents)
+        layout = expected(
+            competition, {image: header_size(path) for image, path in sorted(found.items())}, None, extents
+        )
     else:
         layout = expected(competition, None, sample, extents)
     return _with_sizes(layout, data, size)
@@ -101,7 +103,7 @@ def _of_file(competition: Competition, file: Path, size: Size | None, extents: M
 def _sizes_of(masks: BroughtMasks, data: Path | None) -> dict[str, Size]:
     """The sizes of the images that have masks: of the image where the data folder holds it, else of the mask."""
     images = _images(data) if data else {}
-    return {image: _size(images[image]) if image in images else own for image, own in masks.sizes().items()}
+    return {image: header_size(images[image]) if image in images else own for image, own in masks.sizes().items()}
 
 
 def _with_sizes(layout: Layout, data: Path | None, size: Size | None) -> Layout:
@@ -110,14 +112,10 @@ def _with_sizes(layout: Layout, data: Path | None, size: Size | None) -> Layout:
     if not unknown or not (data or size):
         return layout
     found = _images(data) if data else {}
-    sizes = {image: _size(found[image]) if image in found else size for image in unknown}
+    sizes = {image: header_size(found[image]) if image in found else size for image in unknown}
     return dataclasses.replace(layout, sizes={**layout.sizes, **sizes})
 
 
 def _images(folder: Path) -> dict[str, Path]:
     """The pictures in a folder and below it by their names without ending; what stands twice is one of them."""
     return {path.stem: path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGES and path.is_file()}
-
-
-def _size(path: Path) -> Size:
-    return tiff_size(path) if path.suffix.lower() in SUFFIXES else header_size(path)

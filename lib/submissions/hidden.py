@@ -24,7 +24,7 @@ from lib.rasters import encode_png
 from lib.rasters.masks import empty_mask
 from lib.submissions.containers import container
 from lib.submissions.layout import expected
-from lib.submissions.truth import sizes_of
+from lib.submissions.truth import size_of
 
 SCENES = 900
 """The first of the built-in scenes that neither training nor the visible test set holds."""
@@ -98,7 +98,7 @@ def _write_sample(competition: Competition, folder: Path) -> None:
     if not form or not form.sample:
         return
     pairs = find_pairs(competition.data.test, folder, masks=False)
-    layout = expected(competition, sizes_of({pair.id: pair.image for pair in pairs}))
+    layout = expected(competition, {pair.id: size_of(pair, competition) for pair in pairs})
     shuffled = replace(layout, rows=layout.rows.by_images(layout.images[::-1]))
 
     def empty(image: str) -> np.ndarray | list:

@@ -42,7 +42,7 @@ class Job:
 
     def layout(self, sample: Path | None = None) -> Layout:
         """The rows or members of the file, with every mask's size; `sample` instead of the data root's."""
-        sizes = {pair.id: size_of(pair) for pair in self.images}
+        sizes = {pair.id: size_of(pair, self.competition) for pair in self.images}
         return expected(self.competition, sizes, sample or self.sample, self.extents)
 
     @property
@@ -100,7 +100,11 @@ def held_out_pairs(competition: Competition, data: Path | None, run: Trained) ->
 def _held_out(competition: Competition, root: Path, run: Trained) -> list[Pair]:
     pairs = {pair.id: pair for pair in find_pairs(competition.data.train, root)}
     held_out = run.held_out
-    found = {image: pair_named(image, pairs, competition, lambda pair: header_size(pair.image)) for image in held_out}
+
+    def shape_of(pair: Pair) -> tuple[int, int]:
+        return header_size(pair.image, competition.images)
+
+    found = {image: pair_named(image, pairs, competition, shape_of) for image in held_out}
     lost = [image for image, pair in found.items() if pair is None]
     if lost:
         raise UsageError(
@@ -119,7 +123,7 @@ def _listed_for_test(competition: Competition, root: Path) -> list[Pair]:
     known = {pair.id: pair for pair in pairs}
 
     def shape_of(pair: Pair) -> tuple[int, int]:
-        return header_size(pair.image)
+        return header_size(pair.image, competition.images)
 
     named = read_lists(pairs, competition, root, shape_of).test
     found = [pair_named(name, known, competition, shape_of) for name in named]

@@ -45,7 +45,7 @@ def score_place(
     `DataError` where predictions and truth do not fit.
     """
     images = images_under(competition, data)
-    sizes = {image: header_size(file) for image, file in images.items()} if truth.is_file() else {}
+    sizes = {image: header_size(file, competition.images) for image, file in images.items()} if truth.is_file() else {}
     extents = extents_of(competition, data) if data else {}
     right = truth_at(truth, competition, sizes, extents)
     gallery = Gallery(competition)

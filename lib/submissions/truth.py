@@ -94,13 +94,13 @@ def of_pairs(pairs: Iterable[Pair], competition: Competition) -> Truth:
         with open_image(pair.image, competition.images) as own, open_labels(pair.mask, competition, own) as labels:
             return resized(labels.read(*(pair.window or (0, own.shape[0], 0, own.shape[1]))), size)
 
-    return Truth({image: size_of(pair) for image, pair in known.items()}, mask)
+    return Truth({image: size_of(pair, competition) for image, pair in known.items()}, mask)
 
 
-def size_of(pair: Pair) -> Size:
-    """Height and width of an image, or of the part that a pair is of it."""
+def size_of(pair: Pair, competition: Competition) -> Size:
+    """Height and width of an image as it is read, or of the part that a pair is of it."""
     if pair.window is None:
-        return header_size(pair.image)
+        return header_size(pair.image, competition.images)
     top, bottom, left, right = pair.window
     return bottom - top, right - left
 
