@@ -1,5 +1,6 @@
 """Windows of images and labels at a working size: alike from the cache and from the files, for every kind of file."""
 
+import pickle
 from dataclasses import replace
 
 import cv2
@@ -10,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
 
-from lib.competitions import IGNORE, Competition, Pair
+from lib.competitions import IGNORE, Competition, Pair, find_pairs
+from lib.competitions.pixels import Masks
+from lib.data import aligned_labels
 from lib.data.cache import Cache
 from lib.data.reading import Reading
 from lib.data.statistics import measure
 from lib.rasters import encode_png
 from lib.rasters.radiometry import IMAGENET
+from tests.twins import twin
 
 HEIGHT, WIDTH = 93, 71
 
@@ -166,3 +170,27 @@ def test_excluded_tiles_are_not_learnt_and_still_judged(tmp_path):
     half = reading.window(pair, 0.5, (0, 46, 0, 36))[1]
     assert (half[5:15, 10:25] == IGNORE).all()
     assert (half == IGNORE).mean() < 0.5
+
+
+def test_labels_on_another_grid_are_brought_onto_it_once(tmp_path, monkeypatch):
+    """Two dates share the work, every worker finds it, and crops are what the mask itself gives."""
+    made = twin("catalonia", tmp_path / "data")
+    pairs = find_pairs(made.competition.data.train, made.root)
+    radiometry = measure(pairs, made.competition.images)
+    monkeypatch.setattr(aligned_labels, "SIDE", 24)
+    plain = [Reading(made.competition, radiometry).truth(pair) for pair in pairs]
+    reading = Reading(made.competition, radiometry, Cache(tmp_path / "scratch" / "pixels", 0))
+    assert not any(reading.keep(pair, 1.0) for pair in pairs), "there is no room for pixels"
+    (kept,) = (tmp_path / "scratch" / "labels").iterdir()
+    assert np.array_equal(np.load(kept), plain[0])
+    monkeypatch.setattr(aligned_labels, "open_labels", lambda *_: pytest.fail("brought onto the grid again"))
+    again = pickle.loads(pickle.dumps(reading))
+    for pair, truth in zip(pairs, plain, strict=True):
+        assert np.array_equal(again.truth(pair), truth)
+        labels = again.window(pair, 1.0, (10, 50, 5, 77))[1]
+        known = labels != IGNORE
+        assert np.array_equal(labels[known], truth[10:50, 5:77][known])
+    coarse = made.competition.model_copy(update={"masks": Masks(resample="nearest")})
+    monkeypatch.undo()
+    Reading(coarse, radiometry, Cache(tmp_path / "scratch" / "pixels", 0)).keep(pairs[0], 1.0)
+    assert len(list((tmp_path / "scratch" / "labels").iterdir())) == 2

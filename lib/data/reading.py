@@ -22,8 +22,8 @@ import numpy as np
 
 from lib.competitions import IGNORE, Competition, Pair
 from lib.competitions.layout import Window
+from lib.data.aligned_labels import AlignedLabels
 from lib.data.cache import Band, Cache
-from lib.rasters.labels import open_labels
 from lib.rasters.radiometry import Radiometry
 from lib.rasters.reader import Raster, open_image, working_shape
 
@@ -54,6 +54,7 @@ class Reading:
         self.competition = competition
         self.radiometry = radiometry
         self.cache = cache
+        self.aligned = AlignedLabels(cache.folder.with_name("labels"), competition) if cache else None
         self.excluded: dict[Path, list[Window]] = {}
         self.exclude(excluded)
         self._open: OrderedDict[tuple[Path, float], _Opened] = OrderedDict()
@@ -89,10 +90,11 @@ class Reading:
         """Decode a pair's whole image into the cache; False where it is better read from its file, or has no room."""
         if self.cache is None:
             return False
+        self.aligned.make(pair)
         name = self._name(pair, scale)
         if self.cache.get(name) is not None:
             return True
-        with _Opened(pair, self.competition, self.radiometry, scale) as opened:
+        with _Opened(pair, self, scale) as opened:
             height, width = opened.shape
             channels, dtype = self.radiometry.channels, self.radiometry.dtype
             if opened.by_windows and height * width * channels * np.dtype(dtype).itemsize > LARGE:
@@ -119,7 +121,7 @@ class Reading:
     def truth(self, pair: Pair) -> np.ndarray:
         """Labels (H, W) uint8 of the pair's part at its own size, as a submission is scored against them: what has no
         data and what is excluded from training counts as it is."""
-        with _Opened(pair, self.competition, self.radiometry, 1.0) as opened:
+        with _Opened(pair, self, 1.0) as opened:
             return opened.all_labels(*self.area(pair, 1.0))
 
     def labels(self, pair: Pair) -> Labels:
@@ -154,7 +156,7 @@ class Reading:
     def _opened(self, pair: Pair, scale: float) -> _Opened:
         key = pair.image, scale
         if key not in self._open:
-            self._open[key] = _Opened(pair, self.competition, self.radiometry, scale)
+            self._open[key] = _Opened(pair, self, scale)
             while len(self._open) > OPEN:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(key)
@@ -176,7 +178,7 @@ class Labels:
 
     def __init__(self, reading: Reading, pair: Pair) -> None:
         self._reading, self._pair = reading, pair
-        self._opened = _Opened(pair, reading.competition, reading.radiometry, 1.0)
+        self._opened = _Opened(pair, reading, 1.0)
         self.shape = self._opened.shape
 
     def read(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
@@ -194,16 +196,16 @@ class Labels:
 class _Opened:
     """The files of a pair, open at a working size."""
 
-    def __init__(self, pair: Pair, competition: Competition, radiometry: Radiometry, scale: float) -> None:
-        self._stack = ExitStack()
-        image = self._stack.enter_context(open_image(pair.image, competition.images, radiometry))
+    def __init__(self, pair: Pair, reading: Reading, scale: float) -> None:
+        self._stack, competition = ExitStack(), reading.competition
+        image = self._stack.enter_context(open_image(pair.image, competition.images, reading.radiometry))
         self.shape = working_shape(image.shape, scale)
         self.by_windows = isinstance(image, Raster)
         self._image = image.at(self.shape)
         self._labels = None
         if pair.mask is not None:
-            labels = self._stack.enter_context(open_labels(pair.mask, competition, image))
-            self._labels = labels.at(self.shape)
+            kept = reading.aligned or AlignedLabels(Path(), competition)
+            self._labels = self._stack.enter_context(kept.open(pair, image)).at(self.shape)
 
     def read(self, top: int, bottom: int, left: int, right: int) -> tuple[np.ndarray, np.ndarray]:
         """A window of the image and of its labels."""
