@@ -31,8 +31,10 @@ class TrainingCrops(Dataset):
         """`census`: the tiles of the training pairs; `pool`: how likely each is drawn."""
         self.pairs, self.tiles = census.pairs, census.tiles
         self.pool, self.reading, self.recipe = pool, reading, recipe
-        rule = reading.radiometry
-        self.transform = augmentation(recipe.data.augment, rule.channels, recipe.data.crop, rule.low is None)
+        rule, data = reading.radiometry, recipe.data
+        self.transform = augmentation(data.augment, rule.channels, None, rule.low is None)
+        self.padding = augmentation(data.augment, rule.channels, data.crop, rule.low is None)
+        """For images that are smaller than a crop: they are mirrored first."""
         drawn = [area(tile.core) for tile, chance in zip(self.tiles, pool.chances, strict=True) if chance > 0]
         self.pixels = sum(drawn) * recipe.data.scale**2
         """Of the tiles that are drawn from, at the working size."""
@@ -46,8 +48,10 @@ class TrainingCrops(Dataset):
         epoch, number = item
         rng = np.random.default_rng([self.recipe.train.seed, epoch, number])
         image, labels = self.cut(rng)
-        self.transform.set_random_seed(int(rng.integers(2**31)))
-        drawn = self.transform(image=image, mask=labels)
+        whole = image.shape[:2] == (self.recipe.data.crop, self.recipe.data.crop)
+        transform = self.transform if whole else self.padding
+        transform.set_random_seed(int(rng.integers(2**31)))
+        drawn = transform(image=image, mask=labels)
         pixels = np.ascontiguousarray(drawn["image"].transpose(2, 0, 1))
         return torch.from_numpy(pixels), torch.from_numpy(np.ascontiguousarray(drawn["mask"]))
 
@@ -67,7 +71,7 @@ class TrainingCrops(Dataset):
             row, column = centre(self.reading.window(pair, scale, window)[1], rare, rng)
             middle = row + window[0], column + window[2]
         image, labels = self.reading.window(pair, scale, _around(middle, data.crop, self.reading.shape(pair, scale)))
-        return np.ascontiguousarray(image), np.ascontiguousarray(labels)
+        return np.array(image), np.array(labels)
 
 
 class WholeImages(Dataset):
