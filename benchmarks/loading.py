@@ -35,7 +35,7 @@ def kit(inputs: Inputs, kind: str, workers: int) -> Call:
     """The kit's crops, from its cache."""
     from torch.utils.data import DataLoader
 
-    from lib.data.datasets import EpochShare, TrainingCrops, one_thread
+    from lib.data.datasets import EpochShare, TrainingCrops
     from lib.data.ready import make_ready
     from lib.recipe import resolve
 
@@ -47,8 +47,7 @@ def kit(inputs: Inputs, kind: str, workers: int) -> Call:
     _seconds[kind] = time.perf_counter() - began
     crops = TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
     sampler = EpochShare(CROPS // BATCH, BATCH, 0, 1)
-    loading = {"num_workers": workers, "persistent_workers": True, "worker_init_fn": one_thread}
-    return partial(_drawn, DataLoader(crops, BATCH, sampler=sampler, **loading))
+    return partial(_drawn, DataLoader(crops, BATCH, sampler=sampler, num_workers=workers, persistent_workers=True))
 
 
 def usual(inputs: Inputs, kind: str, workers: int) -> Call:

@@ -31,7 +31,7 @@ import torch.distributed as dist
 from torch.utils.data import DataLoader
 
 from lib import files
-from lib.data.datasets import EpochShare, ImageShare, TrainingCrops, WholeImages, as_it_is, one_thread
+from lib.data.datasets import EpochShare, ImageShare, TrainingCrops, WholeImages, as_it_is
 from lib.data.ready import Ready, make_ready
 from lib.data.roots import find_root
 from lib.errors import Failed, UsageError, guarded
@@ -110,7 +110,6 @@ def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit 
     if workers is None:
         workers = max(1, (os.cpu_count() or 1) // count) if device == "cuda" else 0
     loading = {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": device == "cuda"}
-    loading |= {"worker_init_fn": one_thread}
     crops = TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
     identity = state.identity(competition, recipe, ready.training, ready.held_out, crops.steps())
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
@@ -118,11 +117,6 @@ class ImageShare(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.numbers)
-
-
-def one_thread(worker: int) -> None:
-    """Starts a loader's worker: it is one of several, and OpenCV would take every core in each."""
-    cv2.setNumThreads(1)
 
 
 def as_it_is(item: Any) -> Any:
