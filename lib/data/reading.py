@@ -31,7 +31,7 @@ VERSION = 1
 """Raised whenever the same files would be decoded to other pixels."""
 
 ROWS = 16_000_000
-"""Values that are written into the cache at a time."""
+"""Values of an image that are read at a time where more of it is wanted."""
 
 OPEN = 3
 """Files that stay open in a process that reads them by windows."""
@@ -215,9 +215,17 @@ class _Opened:
         """A window of the labels; those of pixels without data are ignored."""
         if self._labels is None:
             return np.full((bottom - top, right - left), IGNORE, np.uint8)
-        labels, valid = self.all_labels(top, bottom, left, right), self._image.valid(top, bottom, left, right)
-        if valid is not None and not valid.all():
-            labels = np.where(valid, labels, np.uint8(IGNORE))
+        labels = self.all_labels(top, bottom, left, right)
+        if not self._image.may_lack_data:
+            return labels
+        rows = self._rows(right - left)
+        for first in range(top, bottom, rows):  # to know of its data, all bands are read
+            last = min(first + rows, bottom)
+            valid = self._image.valid(first, last, left, right)
+            if valid is not None:
+                labels = labels if labels.flags.writeable else labels.copy()
+                part = labels[first - top : last - top]
+                part[~valid] = IGNORE
         return labels
 
     def all_labels(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
@@ -227,9 +235,13 @@ class _Opened:
     def bands(self) -> Iterator[Band]:
         """All of it, from the top."""
         height, width = self.shape
-        rows = max(256, ROWS // width)
+        rows = self._rows(width)
         for top in range(0, height, rows):
             yield top, *self.read(top, min(top + rows, height), 0, width)
+
+    def _rows(self, width: int) -> int:
+        """How many rows of all bands are read at a time."""
+        return max(32, ROWS // (width * len(self._image.bands)))
 
     def close(self) -> None:
         self._stack.close()
