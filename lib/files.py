@@ -90,6 +90,18 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def state_of(*paths: Path) -> str:
+    """Each file's bytes and time of change, which tell it from the one that was used before."""
+    found = []
+    for path in paths:
+        try:
+            stat = path.stat()
+            found.append(f"{stat.st_size} {stat.st_mtime_ns}")
+        except OSError:
+            found.append("missing")
+    return ", ".join(found)
+
+
 def write_manifest(folder: Path) -> None:
     """Write `manifest.json` into `folder`: the name, bytes and SHA-256 of every other file in it.
 

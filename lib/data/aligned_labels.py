@@ -99,10 +99,10 @@ class AlignedLabels:
 
     def _path(self, pair: Pair, image: Any) -> Path:
         """What the labels depend on: the mask as it is now, the image's grid, how masks are read."""
-        stat, place = pair.mask.stat(), image.georeference
+        place = image.georeference
         grid = [list(image.shape), place and [str(place.crs), list(place.transform)]]
         told = self.competition.model_dump(mode="json", include={"masks", "classes", "ignore"})
-        text = json.dumps([VERSION, str(pair.mask), stat.st_size, stat.st_mtime_ns, grid, told])
+        text = json.dumps([VERSION, str(pair.mask), files.state_of(pair.mask), grid, told])
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"
 
 

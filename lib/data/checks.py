@@ -6,7 +6,6 @@ What is decoded for that goes into the cache, so the training does not decode it
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from lib.competitions import Competition, Pair
@@ -20,10 +19,8 @@ SHOWN = 5
 LARGE = 200_000_000
 """Pixels from which on a TIFF is not read from end to end: its windows are checked as they are drawn."""
 
-Track = Callable[[Iterable], Iterable]
 
-
-def check(pairs: list[Pair], reading: Reading, scales: tuple[float, ...], track: Track = iter) -> int:
+def check(pairs: list[Pair], reading: Reading, scales: tuple[float, ...]) -> int:
     """Compare the sizes of every image and its mask and decode both, into the cache where it has room.
 
     Returns how many images are in the cache. Raises one `DataError` that names the first few bad files, each with its
@@ -38,7 +35,7 @@ def check(pairs: list[Pair], reading: Reading, scales: tuple[float, ...], track:
             return error
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        found = list(track(pool.map(told, {pair.image: pair for pair in pairs}.values())))
+        found = list(pool.map(told, {pair.image: pair for pair in pairs}.values()))
     mistakes = [each for each in found if isinstance(each, DataError)]
     if mistakes:
         reasons = "\n       ".join(mistake.reason for mistake in mistakes[:SHOWN])

@@ -14,12 +14,11 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from lib.competitions import Pair
-from lib.competitions.layout import Window
 from lib.data.augment import augmentation
 from lib.data.census import Census
 from lib.data.reading import Reading
 from lib.data.sampling import Pool, anywhere, centre
-from lib.data.tiles import area
+from lib.data.tiles import area, around
 from lib.recipe import Recipe
 
 
@@ -69,7 +68,7 @@ class TrainingCrops(Dataset):
             window = self.reading.within(pair, scale, tile.window)
             row, column = centre(self.reading.window(pair, scale, window)[1], rare, rng)
             middle = row + window[0], column + window[2]
-        image, labels = self.reading.window(pair, scale, _around(middle, data.crop, self.reading.shape(pair, scale)))
+        image, labels = self.reading.window(pair, scale, around(middle, data.crop, self.reading.shape(pair, scale)))
         return np.array(image), np.array(labels)
 
 
@@ -122,12 +121,3 @@ class ImageShare(Sampler[int]):
 def as_it_is(item: Any) -> Any:
     """Collates nothing: a validation item reaches the loop as the arrays it is."""
     return item
-
-
-def _around(middle: tuple[int, int], side: int, shape: tuple[int, int]) -> Window:
-    """The window of a side around a pixel, moved to lie inside of an image; all of an axis that is shorter."""
-    edges: list[int] = []
-    for place, length in zip(middle, shape, strict=True):
-        begin = min(max(0, place - side // 2), max(0, length - side))
-        edges += [begin, min(length, begin + side)]
-    return tuple(edges)

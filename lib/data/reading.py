@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from lib import files
 from lib.competitions import IGNORE, Competition, Pair
 from lib.competitions.layout import Window
 from lib.data.aligned_labels import AlignedLabels
@@ -166,7 +167,7 @@ class Reading:
         """What tells a cache entry from others: the files as they are now, and what decides on the pixels."""
         key = pair.image, pair.mask, scale
         if key not in self._names:
-            states = [(str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in key[:2] if path]
+            states = [(str(path), files.state_of(path)) for path in key[:2] if path]
             told = self.competition.model_dump(mode="json", include={"images", "masks", "classes", "ignore"})
             text = json.dumps([VERSION, states, told, self.radiometry.as_dict(), scale])
             self._names[key] = hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +73,6 @@ def measure(
     images: Images,
     how: str = "auto",
     cache: Path | None = None,
-    track: Callable[[Iterable], Iterable] = iter,
 ) -> Radiometry:
     """The rule of a set of images (`data.radiometry`); its images are read unless they are 8-bit RGB or were before.
 
@@ -96,7 +95,7 @@ def measure(
         except (Failed, TypeError):
             known.unlink()
     with ThreadPoolExecutor() as pool:
-        parts = list(track(pool.map(lambda path: _moments(path, images, dtype), paths)))
+        parts = list(pool.map(lambda path: _moments(path, images, dtype), paths))
     found = _rule([part for part in parts if part is not None], dtype, how, paths[0])
     if known:
         files.write_json(known, found.as_dict())
@@ -164,6 +163,6 @@ def _numbers(values: np.ndarray) -> tuple[float, ...]:
 
 def _key(paths: list[Path], images: Images, how: str) -> str:
     """What the statistics depend on: the files, as their size and time of change tell them, and how they are read."""
-    states = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+    states = [[str(path), files.state_of(path)] for path in paths]
     text = json.dumps([VERSION, states, images.model_dump(mode="json"), how])
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -73,6 +73,12 @@ def image_of(pair: Pair) -> str:
     return found[0] if found and found[1] == pair.window else pair.id
 
 
+def around(place: tuple[int, int], side: int, shape: tuple[int, int]) -> Window:
+    """The window of a side around a pixel, moved to lie inside of an image; all of an axis that is shorter."""
+    top, left = (max(0, min(at - side // 2, whole - side)) for at, whole in zip(place, shape, strict=True))
+    return top, min(shape[0], top + side), left, min(shape[1], left + side)
+
+
 def area(window: Window) -> int:
     """Pixels of a window."""
     top, bottom, left, right = window

@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lib import files
 from lib.competitions import Competition
 from lib.errors import DataError, UsageError, first
 from lib.inference.areas import without_small
 from lib.inference.decision import Decider, Decision
 from lib.inference.ensemble import Weighted
-from lib.inference.folder import Outcome, ended, goes_on, state_of
+from lib.inference.folder import Outcome, ended, goes_on
 from lib.inference.output import MaskOutput, at_size
 from lib.inference.probabilities import Stored, bands
 from lib.inference.restore import Samples
@@ -49,7 +50,7 @@ def blend_folders(
     }
     output = MaskOutput(None, competition, out, decision)
     blended = [[str(member.path.resolve()), member.weight] for member in members]
-    sources = {image: state_of(*(path for path, _ in stored)) for image, stored in paths.items()}
+    sources = {image: files.state_of(*(path for path, _ in stored)) for image, stored in paths.items()}
     outcome = Outcome(kept=goes_on(output, sources, {**output.identity, "blended": blended}, {"blended": blended}))
     todo = [image for image in paths if image not in outcome.kept]
     for image in track(todo, f"blending {len(todo)} images"):

@@ -69,7 +69,7 @@ def predict_folder(
     """
     made_by = {**output.identity, **(identity or {})}
     outcome = Outcome()
-    sources = {pair.id: state_of(pair.image) for pair in pairs}
+    sources = {pair.id: files.state_of(pair.image) for pair in pairs}
     outcome.kept = goes_on(output, sources, made_by, {**(about or {}), "tta": made_by["tta"]})
     kept = set(outcome.kept)
     _work(output, [pair for pair in pairs if pair.id not in kept], outcome, track, {"made_by": made_by})
@@ -179,18 +179,6 @@ def goes_on(output: Output, sources: Mapping[str, str], made_by: Any, about: Map
             output.forget(image)
     files.write_json(out / INDEX, {"images": kept, **about, "made_by": made_by, "sources": sources})
     return kept
-
-
-def state_of(*paths: Path) -> str:
-    """Each file's bytes and time of change, which tell it from the one that was used before."""
-    found = []
-    for path in paths:
-        try:
-            stat = path.stat()
-            found.append(f"{stat.st_size} {stat.st_mtime_ns}")
-        except OSError:
-            found.append("missing")
-    return ", ".join(found)
 
 
 def summary(outcome: Outcome) -> str:

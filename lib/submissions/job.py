@@ -16,7 +16,7 @@ from typing import Protocol
 
 from lib.competitions import Competition, Pair, find_pairs
 from lib.competitions.layout import holds
-from lib.data.lists import pair_named
+from lib.data.lists import ShapeOf, pair_named
 from lib.data.lists import read as read_lists
 from lib.data.roots import home_root
 from lib.errors import Refused, UsageError
@@ -100,11 +100,7 @@ def held_out_pairs(competition: Competition, data: Path | None, run: Trained) ->
 def _held_out(competition: Competition, root: Path, run: Trained) -> list[Pair]:
     pairs = {pair.id: pair for pair in find_pairs(competition.data.train, root)}
     held_out = run.held_out
-
-    def shape_of(pair: Pair) -> tuple[int, int]:
-        return header_size(pair.image, competition.images)
-
-    found = {image: pair_named(image, pairs, competition, shape_of) for image in held_out}
+    found = {image: pair_named(image, pairs, competition, _shapes(competition)) for image in held_out}
     lost = [image for image, pair in found.items() if pair is None]
     if lost:
         raise UsageError(
@@ -121,13 +117,14 @@ def _listed_for_test(competition: Competition, root: Path) -> list[Pair]:
         return []
     pairs = find_pairs(source, root)
     known = {pair.id: pair for pair in pairs}
-
-    def shape_of(pair: Pair) -> tuple[int, int]:
-        return header_size(pair.image, competition.images)
-
-    named = read_lists(pairs, competition, root, shape_of).test
-    found = [pair_named(name, known, competition, shape_of) for name in named]
+    named = read_lists(pairs, competition, root, _shapes(competition)).test
+    found = [pair_named(name, known, competition, _shapes(competition)) for name in named]
     return [pair for pair in found if pair is not None]
+
+
+def _shapes(competition: Competition) -> ShapeOf:
+    """Height and width of a pair's whole image, as it is read."""
+    return lambda pair: header_size(pair.image, competition.images)
 
 
 def job_for(competition: Competition, data: Path | None, run: Trained | None = None) -> Job:

@@ -18,6 +18,7 @@ from lib.data.doctor.ceiling import labels_of
 from lib.data.doctor.findings import Diagnosis, Example, relative
 from lib.data.doctor.reading import LARGE, Header, header, small, strips, window
 from lib.data.doctor.records import Mask, Record
+from lib.data.tiles import around
 from lib.errors import SwathError
 
 SIDE = 360
@@ -97,7 +98,7 @@ def _of_class(record: Record, index: int, diagnosis: Diagnosis) -> list[Panel]:
     side = min(2 * NEAR, *plane.shape)
     density = cv2.boxFilter(plane, -1, (side // 2 | 1, side // 2 | 1))
     row, column = (int(each) for each in np.unravel_index(density.argmax(), density.shape))
-    part = _around(row, column, plane.shape, 2 * NEAR)
+    part = around((row, column), 2 * NEAR, plane.shape)
     colours = _palette(diagnosis)[labels[part[0] : part[1], part[2] : part[3]]]
     chosen = plane[part[0] : part[1], part[2] : part[3], None] > 0
     colours = np.where(chosen, colours, (colours // 4 + 150).astype(np.uint8))
@@ -124,7 +125,7 @@ def _panels(example: Example, masks: dict[Path, Record], diagnosis: Diagnosis) -
 
 def _panel(name: str, path: Path, record: Record | None, example: Example, diagnosis: Diagnosis) -> Panel:
     head = header(path)
-    part = None if example.row is None else _around(example.row, example.column, head.shape, NEAR)
+    part = None if example.row is None else around((example.row, example.column), NEAR, head.shape)
     if record is not None and record.mask.readable and record.mask.values.total:
         pixels = _coloured(record.mask, diagnosis, part)
         how = cv2.INTER_NEAREST
@@ -180,12 +181,6 @@ def _viewable(pixels: np.ndarray, head: Header) -> np.ndarray:
     low, high = np.percentile(values[known], (1, 99)) if known.any() else (0, 1)
     stretched = np.clip((values - low) * (255 / max(high - low, 1e-6)), 0, 255)
     return np.where(known, stretched, 0).astype(np.uint8)
-
-
-def _around(row: int, column: int, shape: tuple[int, int], side: int) -> tuple[int, int, int, int]:
-    """A square of `side` around a pixel, moved into the image: top, bottom, left, right."""
-    top, left = (max(0, min(at - side // 2, whole - side)) for at, whole in zip((row, column), shape, strict=True))
-    return top, min(shape[0], top + side), left, min(shape[1], left + side)
 
 
 def _scaled(pixels: np.ndarray, how: int) -> np.ndarray:
