@@ -47,7 +47,8 @@ def test_ten_bands_and_labels_ten_times_finer(program, tmp_path):
 
 
 def test_official_lists_of_tiles(program, tmp_path):
-    """Trained and validated on the tiles that the lists name; those of the test list are the submission."""
+    """Trained and validated on the tiles that the lists name; those of the test list are the submission, whose labels
+    nobody reviews."""
     made = twin("landcoverai", tmp_path / "data")
     lists = {name: (made.root / f"{name}.txt").read_text().split() for name in ("train", "val", "test")}
     scale = given({"data.scale": 0.25})
@@ -59,6 +60,13 @@ def test_official_lists_of_tiles(program, tmp_path):
     assert (scored["which"], scored["problems"]) == ("test", [])
     assert set(scored["score"]["images"]) == set(lists["test"])
     assert sum(row["truth"] for row in scored["score"]["classes"]) == 512 * 512 * len(lists["test"])
+    reviewed = program.json("launch.py", "labels", "--side", 512)
+    assert {part: known["tiles"] for part, known in reviewed["parts"].items()} == {
+        "validation": len(lists["val"]),
+        "training": len(lists["train"]),
+    }
+    tuned = program.json("submit.py", "tune")
+    assert tuned["before"] == pytest.approx(summary["metric"]["value"], abs=1e-6), "the held-out tiles, at their size"
 
 
 def test_a_set_is_divided_with_every_class_and_weighed(program, tmp_path):

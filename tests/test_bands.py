@@ -10,11 +10,10 @@ from lib.inference import bands, restore
 from lib.inference.bands import probability_bands
 from lib.inference.decision import Decision
 from lib.inference.labels import label_blocks, predict_labels
-from lib.inference.predict import whole
 from lib.inference.restore import Restorer
 from lib.inference.windows import Axis, reflected, weights
 from lib.rasters.reader import Pixels
-from tests.inferring import CLASSES, Pointwise, picture, predictor, tiny
+from tests.inferring import CLASSES, Pointwise, picture, predictor, tiny, whole
 
 PLAIN = Decision.plain(CLASSES)
 

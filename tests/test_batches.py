@@ -10,10 +10,9 @@ from lib.inference.decision import Decision
 from lib.inference.folder import predict_folder
 from lib.inference.labels import predict_labels
 from lib.inference.output import MaskOutput
-from lib.inference.predict import whole
 from lib.rasters import encode_png
 from lib.rasters.reader import Pixels
-from tests.inferring import CLASSES, Pointwise, picture, predictor
+from tests.inferring import CLASSES, Pointwise, picture, predictor, whole
 
 
 class Small(Pointwise):

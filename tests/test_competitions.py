@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.competitions import available, find_pairs, load, patterns, presets
+from lib.competitions.schema import Source
 from lib.errors import DataError, UsageError
 from lib.launching.preparing.plan import Request, make_plan
 from lib.recipe import Recipe
@@ -158,6 +159,19 @@ def test_partners_that_are_missing(tmp_path):
         find_pairs(source, tree(tmp_path / "a", "train/1_sat.png", "train/1_mask.png", "train/2_sat.png"))
     with pytest.raises(DataError, match=r"3_mask.png is a mask without an image"):
         find_pairs(source, tree(tmp_path / "b", "train/1_sat.png", "train/1_mask.png", "train/3_mask.png"))
+
+
+def test_masks_that_the_images_pattern_fits_too(tmp_path):
+    source = Source(images="{id}.png", masks="{id}_m.png")
+    pairs = find_pairs(source, tree(tmp_path / "a", "1.png", "1_m.png", "2.png", "2_m.png"))
+    assert [(pair.id, pair.image.name, pair.mask.name) for pair in pairs] == [
+        ("1", "1.png", "1_m.png"),
+        ("2", "2.png", "2_m.png"),
+    ]
+    with pytest.raises(DataError, match=r"2_m.png is a mask without an image"):
+        find_pairs(source, tree(tmp_path / "b", "1.png", "1_m.png", "2_m.png"))
+    with pytest.raises(DataError, match=r"2.png has no mask: 2_m.png is missing"):
+        find_pairs(source, tree(tmp_path / "c", "1.png", "1_m.png", "2.png"))
 
 
 def test_folders_that_hold_nothing_that_fits(tmp_path):

@@ -108,6 +108,8 @@ def pair_at(root, image, mask, seed=0, labels=None):
         ("images/{}.jpg", "masks/{}.png", ()),
         ("img/train/{}.png", "ann/train/{}.png", ()),
         ("out/{}.jpg", "out/{}_m.png", ()),
+        ("out/{}.png", "out/{}_m.png", ()),
+        ("{}.tif", "{}_labels.tif", ()),
         ("{}/image.png", "{}/mask.png", ()),
         ("train/{}.png", "train_labels/{}.png", ()),
         ("2_Ortho_RGB/top_{}_RGB.tif", "5_Labels_all/top_{}_label.tif", ()),

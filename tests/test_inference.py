@@ -12,13 +12,13 @@ from lib.competitions import Pair
 from lib.inference import restore
 from lib.inference.folder import predict_folder
 from lib.inference.output import MaskOutput
-from lib.inference.predict import predict
 from lib.inference.predictor import Member, Predictor
 from lib.inference.tta import ORIENTATIONS
 from lib.inference.windows import starts, weights
 from lib.models import build
 from lib.rasters import encode_png, masks_in
 from lib.recipe import ModelRecipe, resolve
+from tests.inferring import predict
 
 
 @given(st.integers(1, 400), st.integers(1, 200), st.floats(0, 0.9))

@@ -19,10 +19,9 @@ from lib import files
 from lib.folders import Folders
 from lib.inference import earlier
 from lib.inference.output import MaskOutput
-from lib.inference.predict import predict
 from lib.models import checkpoint
 from lib.rasters import encode_png, masks_in, read_image
-from tests.inferring import picture
+from tests.inferring import picture, predict
 from tests.ready import ready_run
 
 SIZE, HALF = (48, 64), (24, 32)

@@ -21,13 +21,12 @@ from lib.errors import UsageError
 from lib.inference import bands, disagreement
 from lib.inference.disagreement import FLOOR, SURE, at_size, compare, working_labels
 from lib.inference.label_quality import Division, judge
-from lib.inference.predict import whole
 from lib.inference.source import prepare
 from lib.launching import labelling
 from lib.rasters import encode_png, read_labels, write_labels
 from lib.recipe import DataRecipe
 from lib.reporting.tile_gallery import TileGallery
-from tests.inferring import Pointwise, picture, predictor
+from tests.inferring import Pointwise, picture, predictor, whole
 from tests.ready import TOML, field, ready_run
 
 FIELD_CLASSES = 6
@@ -201,7 +200,8 @@ def test_parts_are_ranked_apart_and_a_few_pixels_are_not_ranked(tmp_path):
     few[:3, :10], wrong[:32] = 3, 5
     content = {"a": named, "b": wrong, "c": wrong, "few": few, "none": np.full_like(few, IGNORE)}
     pairs = [stored(tmp_path, name, drawn(named), labels) for name, labels in content.items()]
-    division = Division.of(["a", "b@r0-32c0-64"], ["c", "b@r32-64c32-64"])
+    a, b, c = pairs[:3]
+    division = Division.of([a, tiles.part(b, (0, 32, 0, 64))], [c, tiles.part(b, (32, 64, 32, 64))])
     found = judge(predictor(Knows()), COMPETITION, pairs, division, 32)
     parts = {each.name: each.part for each in found.tiles}
     assert [parts[f"b@r{place}"] for place in ("0-32c0-32", "0-32c32-64", "32-64c0-32", "32-64c32-64")] == [
@@ -222,9 +222,14 @@ def test_parts_are_ranked_apart_and_a_few_pixels_are_not_ranked(tmp_path):
     assert {each.image for each in only.tiles} == {"a", "b"}
 
 
-def test_another_data_root_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="does not hold 2 of the run's 3 validation images: x, y"):
-        Division.of(["a", "x", "y@r0-9c0-9"], []).must_be_of({"a", "b"}, tmp_path)
+def test_what_was_not_trained_on_is_not_judged(tmp_path):
+    """Official lists name what is trained on; what they keep for the test is nobody's to look at."""
+    named = np.zeros((64, 64), np.uint8)
+    pairs = [stored(tmp_path, name, drawn(named), named) for name in "ab"]
+    trained = [replace(pairs[0], id="a_1", window=(0, 32, 32, 64))]
+    division = Division.of([replace(pairs[0], id="a_0", window=(0, 32, 0, 32))], [], trained)
+    found = judge(predictor(Knows()), COMPETITION, pairs, division, 32)
+    assert {each.name: each.part for each in found.tiles} == {"a@r0-32c0-32": "validation", "a@r0-32c32-64": "training"}
 
 
 def test_the_gallery_keeps_the_worst_of_each_part(tmp_path):

@@ -12,7 +12,6 @@ from lib.competitions import find_pairs
 from lib.errors import DataError
 from lib.inference import ensemble, restore
 from lib.inference.output import MaskOutput
-from lib.inference.predict import predict
 from lib.models import checkpoint
 from lib.models.found import checkpoints
 from lib.rasters import read_image
@@ -21,6 +20,7 @@ from lib.submissions.job import find_job
 from lib.submissions.pipeline import make_file
 from lib.training.limit import Limit
 from tests.conftest import program_in
+from tests.inferring import predict
 from tests.ready import SLUG, TOML, field, ready_run
 
 INSTANCES = TOML.replace('id = "{id}"', 'id = "{id}"\nunit = "instance"').replace('"dice"', '"instance-fbeta"')

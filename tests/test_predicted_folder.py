@@ -16,13 +16,12 @@ from lib.inference.ensemble import Weighted, weighted
 from lib.inference.ensemble import load as load_ensemble
 from lib.inference.folder import predict_folder
 from lib.inference.output import MaskOutput, ProbabilityOutput
-from lib.inference.predict import whole
 from lib.inference.probabilities import Stored, as_bytes
 from lib.models import build, checkpoint
 from lib.rasters import encode_png, masks_in
 from lib.rasters.reader import Pixels
 from lib.recipe import resolve
-from tests.inferring import Pointwise, picture, pictures, predictor
+from tests.inferring import Pointwise, picture, pictures, predictor, whole
 
 COMPETITION = load("sample")
 

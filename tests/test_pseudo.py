@@ -9,12 +9,11 @@ from lib.competitions import IGNORE, Pair, find_pairs, load
 from lib.data.checks import check
 from lib.data.reading import Reading
 from lib.errors import DataError, UsageError
-from lib.inference.predict import whole
 from lib.inference.pseudo import write_set
 from lib.rasters import encode_png, read_image, read_labels
 from lib.rasters.radiometry import IMAGENET
 from lib.rasters.reader import Pixels
-from tests.inferring import Pointwise, picture, predictor
+from tests.inferring import Pointwise, picture, predictor, whole
 
 COMPETITION = load("sample")
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from lib.competitions import load
+from lib.competitions import Pair, load
 from lib.competitions.writing import write as write_competition
 from lib.errors import UsageError
 from lib.inference import probabilities, search
@@ -47,7 +47,7 @@ def item(folder, seed: int, shy: float = 1.0, dots: int = 0, shape=(90, 110)) ->
     bands = [(0, torch.from_numpy(p[:, :50])), (50, torch.from_numpy(p[:, 50:]))]
     probabilities.write(paths[0], bands, shape, truth.shape, COMPETITION.names)
     write_colours(paths[1], truth, COMPETITION)
-    return Item(str(seed), ((paths[0], 1.0),), paths[1])
+    return Item(Pair(str(seed), paths[0], paths[1], str(seed)), ((paths[0], 1.0),))
 
 
 def test_what_is_measured_is_what_masks_count(tmp_path):
@@ -128,7 +128,7 @@ def test_what_is_told_is_the_competitions_own_score(tmp_path, name):
         probabilities.write(
             tmp_path / f"{image}.tif", [(0, torch.from_numpy(p))], *[truth.shape] * 2, competition.names
         )
-        items.append(Item(image, ((tmp_path / f"{image}.tif", 1.0),), mask, image[:5]))
+        items.append(Item(Pair(image, mask, mask, image[:5]), ((tmp_path / f"{image}.tif", 1.0),)))
         with probabilities.Stored(tmp_path / f"{image}.tif") as stored:
             p = stored.read(0, 60)
         found = sum((p[label] >= 0.5).astype(np.uint32) << label for label in range(count))
@@ -188,7 +188,7 @@ def ships(folder, seed: int, dots: int) -> Item:
     bands = [(0, torch.from_numpy(np.stack([sea, 1 - sea])))]
     probabilities.write(paths[0], bands, (60, 80), (60, 80), ("background", "ship"))
     paths[1].write_bytes(encode_png(truth))
-    return Item(str(seed), ((paths[0], 1.0),), paths[1])
+    return Item(Pair(str(seed), paths[0], paths[1], str(seed)), ((paths[0], 1.0),))
 
 
 def test_minimum_areas_of_instances_are_searched_by_their_own_rule(tmp_path):
@@ -201,7 +201,7 @@ def test_minimum_areas_of_instances_are_searched_by_their_own_rule(tmp_path):
     assert found.searched.min_area[index] in (8, 32, 128)
     assert (found.before < 0.9, found.after, found.fair) == (True, 1, 1)
     decided = found.decision
-    truths = [cv2.imread(str(one.truth), cv2.IMREAD_GRAYSCALE) for one in items]
+    truths = [cv2.imread(str(one.pair.mask), cv2.IMREAD_GRAYSCALE) for one in items]
     masks = [without_small(_mask(one), decided.min_area) for one in items]
     assert all(map(np.array_equal, masks, truths))
 

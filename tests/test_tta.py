@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import UsageError
-from lib.inference.predict import predict, whole
 from lib.inference.predictor import Member, Predictor
 from lib.inference.tta import scales_named, views
 from lib.rasters.reader import Pixels
 from lib.recipe import resolve
-from tests.inferring import Pointwise, picture, predictor, recipe_with, tiny
+from tests.inferring import Pointwise, picture, predict, predictor, recipe_with, tiny, whole
 
 
 @given(st.integers(1, 120), st.integers(1, 120), st.floats(0.2, 2.5), st.sampled_from(["none", "flips", "d4"]))

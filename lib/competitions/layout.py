@@ -42,7 +42,7 @@ def find_pairs(source: Source | None, root: Path, masks: bool = True) -> list[Pa
     root = Path(root)
     if not root.is_dir():
         raise UsageError(f"the data folder {root} does not exist", "give it with --data DIR")
-    pairs = [_pair(source, root, path, found, masks) for path, found in find(root, source.images)]
+    pairs = [_pair(source, root, path, found, masks) for path, found in find_images(source, root)]
     if not pairs:
         raise UsageError(
             f"no image under {root} fits the pattern {source.images!r}; the folder holds {_glimpse(root)}",
@@ -58,6 +58,18 @@ def find_pairs(source: Source | None, root: Path, masks: bool = True) -> list[Pa
     if masks and source.masks:
         _all_have_partners(source, root, pairs)
     return pairs
+
+
+def find_images(source: Source, root: Path) -> list[tuple[Path, dict[str, str]]]:
+    """Every file that fits the images' pattern, with the text of each hole, in the order of names.
+
+    A file that is another one's mask is none of them: `{id}.png` fits the masks `{id}_mask.png` as well.
+    """
+    found = list(find(root, source.images))
+    if not source.masks:
+        return found
+    masks = {mask for path, values in found if (mask := root / fill(source.masks, values)) != path}
+    return [(path, values) for path, values in found if path not in masks]
 
 
 def without_layout(name: str) -> UsageError:
@@ -80,7 +92,8 @@ def _pair(source: Source, root: Path, path: Path, found: dict[str, str], masks: 
 
 
 def _all_have_partners(source: Source, root: Path, pairs: list[Pair]) -> None:
-    lonely = [pair for pair in pairs if not pair.mask.is_file()]
+    masks = dict.fromkeys(path for path, _ in find(root, source.masks))
+    lonely = [pair for pair in pairs if not pair.mask.is_file() and pair.image not in masks]
     if lonely:
         more = f" ({len(lonely)} images of {len(pairs)} have none)" if len(lonely) > 1 else ""
         raise DataError(
@@ -88,7 +101,7 @@ def _all_have_partners(source: Source, root: Path, pairs: list[Pair]) -> None:
             "bring the missing files, or move images without a mask out of the training folder",
         )
     known = {pair.mask for pair in pairs}
-    strays = [path for path, _ in find(root, source.masks) if path not in known]
+    strays = [path for path in masks if path not in known]
     if strays:
         more = f" ({len(strays)} masks have none)" if len(strays) > 1 else ""
         raise DataError(f"{strays[0]} is a mask without an image{more}", "bring the missing images, or move it away")

@@ -77,18 +77,23 @@ def split(pairs: list[Pair], share: float, seed: int) -> tuple[list[Pair], list[
 
 def _way(pairs: list[Pair], competition: Competition, recipe: Recipe, shape_of: ShapeOf) -> str:
     """The recipe's rule; for "auto", the one that fits."""
-    asked, official = recipe.data.split, competition.data.lists is not None
-    if asked == "official" and not official:
+    asked = recipe.data.split
+    if asked == "official" and competition.data.lists is None:
         raise UsageError(
             f"data.split = official: {competition.name} has no lists",
             "name them in [data.lists], or --set data.split=auto",
         )
     if asked != "auto":
         return asked
-    if official:
+    if is_official(competition, recipe):
         return "official"
     few = len({pair.group for pair in pairs}) < 3
     return "block" if few and any(blocks.several(shape_of(pair), recipe) for pair in pairs) else "group"
+
+
+def is_official(competition: Competition, recipe: Recipe) -> bool:
+    """Whether the competition's own lists say what is trained on."""
+    return competition.data.lists is not None and recipe.data.split in ("auto", "official")
 
 
 def _parted(pairs: list[Pair], out: Callable[[Pair], bool]) -> tuple[list[Pair], list[Pair]]:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lib.competitions import Competition
+from lib.competitions import Competition, Pair
 from lib.inference.areas import without_small
 from lib.inference.blend import averaged, must_hold
 from lib.inference.components import AREAS, changes_of
@@ -28,19 +28,21 @@ from lib.inference.decision import Decider, Decision
 from lib.inference.probabilities import Stored
 from lib.rasters import read_labels
 from lib.rasters.mask_reading import Mask, resized
-from lib.rasters.truth_masks import read_truth
+from lib.rasters.truth_masks import read_truth, truth_of_pair
 from lib.scoring import Count, areas, take
 
 
 @dataclass(frozen=True)
 class Item:
-    """A held-out image: files of its probabilities with their weights, and its truth."""
+    """A held-out image, or a part of one, with its truth, and the files of its probabilities with their weights."""
 
-    id: str
+    pair: Pair
+    """Images of one group tell little about each other's fair score."""
     stored: tuple[tuple[Path, float], ...]
-    truth: Path
-    group: str = ""
-    """Images of one group tell little about each other's fair score; by default each is its own."""
+
+    @property
+    def id(self) -> str:
+        return self.pair.id
 
 
 def counted(p: np.ndarray, truth: np.ndarray, decision: Decision) -> np.ndarray:
@@ -109,7 +111,9 @@ def pixels(item: Item, competition: Competition) -> int:
 
 def truth_of(item: Item, competition: Competition) -> np.ndarray:
     """An image's truth at its own size: (H, W) uint8 labels, or uint32 bit planes where classes overlap."""
-    return (read_truth if competition.multilabel else read_labels)(item.truth, competition)
+    if competition.kind == "instances":
+        return read_labels(item.pair.mask, competition)
+    return truth_of_pair(item.pair, competition)
 
 
 def _sides(item: Item, competition: Competition, decision: Decision) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +129,7 @@ def _sides(item: Item, competition: Competition, decision: Decision) -> tuple[np
 
 def _beside(truth: np.ndarray, item: Item, competition: Competition, size: tuple[int, int]) -> Mask:
     """The truth as the competition tells it: where it tells instances apart, as they are."""
-    return read_truth(item.truth, competition, size) if competition.kind == "instances" else truth
+    return read_truth(item.pair.mask, competition, size) if competition.kind == "instances" else truth
 
 
 def _bit_areas(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Tiles of training and validation images, ranked by how far a model contradicts their labels.
 
-    division = Division.of(held_out=["1003"], excluded=[])
+    division = Division.of(held_out, excluded)                          # pairs, some of them parts of images
     found = judge(predictor, competition, pairs, division, side=512)    # Judgement: tiles, and images that failed
     worst = found.worst(share=0.05)                                     # {"validation": [...], "training": [...]}
 
@@ -16,7 +16,7 @@ understated: tiles are ranked among those of their own part.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,13 +26,16 @@ import numpy as np
 from lib.competitions import Competition, Pair
 from lib.competitions.layout import Window
 from lib.data import tiles
-from lib.errors import DataError, UsageError, first
+from lib.errors import DataError
 from lib.inference.disagreement import Compared, Tile, at_size, compare, working_labels
 from lib.inference.predictor import Predictor
 from lib.inference.source import Prepared, prepare
 
 VALIDATION, TRAINING, EXCLUDED = PARTS = ("validation", "training", "excluded")
 """Held out by the run · seen by its model with its labels · left out of training by `data.exclude`."""
+
+UNUSED = "unused"
+"""What official lists keep for the test, or name nowhere: never judged."""
 
 LEAST = 0.05
 """Tiles with a smaller share of labelled pixels are listed and not ranked: a few pixels decide on them."""
@@ -57,47 +60,38 @@ class Judged:
 class Division:
     """What a run used which image, or which part of one, for."""
 
-    whole: Mapping[str, str]
-    """Images by id, where all of one is of a part."""
-    windows: Mapping[str, Sequence[tuple[Window, str]]]
-    """Parts of images by id."""
+    whole: Mapping[Path, str]
+    """Images of which all is of a part."""
+    windows: Mapping[Path, Sequence[tuple[Window, str]]]
+    """Parts of images."""
+    rest: str = TRAINING
+    """What is named nowhere."""
 
     @classmethod
-    def of(cls, held_out: Iterable[str], excluded: Iterable[str]) -> Division:
-        """From ids of images and names of tiles; what is in neither list was trained on, and the second list counts."""
-        whole: dict[str, str] = {}
-        windows: dict[str, list[tuple[Window, str]]] = {}
-        for part, names in ((VALIDATION, held_out), (EXCLUDED, excluded)):
-            for name in names:
-                image, window = tiles.parse(name) or (name, None)
-                if window is None:
-                    whole[name] = part
+    def of(cls, held_out: Iterable[Pair], excluded: Iterable[Pair], trained: Iterable[Pair] | None = None) -> Division:
+        """From images and parts of them; where they are in several lists the last one of training, validation and
+        excluded counts. `trained`: None means all that the other lists do not name."""
+        whole: dict[Path, str] = {}
+        windows: dict[Path, list[tuple[Window, str]]] = {}
+        for part, pairs in ((TRAINING, trained or ()), (VALIDATION, held_out), (EXCLUDED, excluded)):
+            for pair in pairs:
+                if pair.window is None:
+                    whole[pair.image] = part
                 else:
-                    windows.setdefault(image, []).append((window, part))
-        return cls(whole, windows)
+                    windows.setdefault(pair.image, []).append((pair.window, part))
+        return cls(whole, windows, TRAINING if trained is None else UNUSED)
 
-    def must_be_of(self, images: Collection[str], root: Path) -> None:
-        """Raise `UsageError` when an image that was held out is none of these, under this data root."""
-        held_out = [name for name, part in self.whole.items() if part == VALIDATION]
-        held_out += [name for name, own in self.windows.items() if any(part == VALIDATION for _, part in own)]
-        lost = sorted(set(held_out) - set(images))
-        if lost:
-            raise UsageError(
-                f"{root} does not hold {len(lost)} of the run's {len(held_out)} validation images: {first(lost, 3)}",
-                "give the data root that the run was trained on with --data DIR",
-            )
-
-    def part(self, image: str, window: Window) -> str:
+    def part(self, image: Path, window: Window) -> str:
         """The part that a tile belongs to: where at least half of it does."""
         for own, part in reversed(self.windows.get(image, ())):
             if 2 * _shared(own, window) >= tiles.area(window):
                 return part
-        return self.whole.get(image, TRAINING)
+        return self.whole.get(image, self.rest)
 
-    def holds(self, part: str, image: str) -> bool:
+    def holds(self, part: str, image: Path) -> bool:
         """Whether any tile of the image may be of the part."""
         mixed = any(own == part for _, own in self.windows.get(image, ()))
-        return mixed or self.whole.get(image, TRAINING) == part
+        return mixed or self.whole.get(image, self.rest) == part
 
 
 @dataclass
@@ -145,13 +139,13 @@ def judge(
     `only`: the parts whose tiles are wanted. An image that cannot be read, or whose mask cannot, costs no other.
     """
     found = Judgement()
-    todo = [pair for pair in pairs if any(division.holds(part, pair.id) for part in only)]
+    todo = [pair for pair in pairs if any(division.holds(part, pair.image) for part in only)]
     for pair, coming in _ahead(competition, predictor, todo, track):
         try:
             prepared, labels = coming()
             with prepared:
                 compared = compare(predictor, prepared, labels, len(competition.classes), side)
-                known = [_judged(pair.id, tile, division) for tile in compared.tiles]
+                known = [_judged(pair, tile, division) for tile in compared.tiles]
                 own = [each for each in zip(known, compared.tables, strict=True) if each[0].part in only]
                 see([each for each, _ in own], prepared, compared)
         except DataError as error:
@@ -177,8 +171,8 @@ def crop(
     return prepared.reader.read(begin, end, first, last), compared.labels[part], compared.prediction[part], place
 
 
-def _judged(image: str, tile: Tile, division: Division) -> Judged:
-    return Judged(tiles.name(image, tile.window), image, division.part(image, tile.window), tile)
+def _judged(pair: Pair, tile: Tile, division: Division) -> Judged:
+    return Judged(tiles.name(pair.id, tile.window), pair.id, division.part(pair.image, tile.window), tile)
 
 
 def _shared(one: Window, other: Window) -> int:

@@ -89,7 +89,7 @@ def tune(
 
     fair = None
     if len(items) > 1:
-        first = halved([item.group or item.id for item in items])
+        first = halved([item.pair.group for item in items])
         sides = [[place for place, there in enumerate(first) if there is side] for side in (True, False)]
         one, other = map(searched, sides)
         fair = told_of([other if there else one for there in first])

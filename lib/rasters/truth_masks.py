@@ -1,6 +1,7 @@
 """Truth masks from disk, at any size: as predictions are read, but label maps in the competition's own coding.
 
 mask = read_truth(path, competition, (256, 256))     # one picture that holds all classes
+mask = truth_of_pair(pair, competition)              # of an image or a part of it, on the image's grid
 truth = TruthFolder(folder, competition)             # ID.png, or CLASS/ID.png
 truth("5000", (256, 256))
 """
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.competitions import Competition
+from lib.competitions import Competition, Pair
 from lib.rasters.brought_masks import BroughtMasks
+from lib.rasters.labels import open_labels
 from lib.rasters.mask_names import class_folders
-from lib.rasters.mask_reading import Mask, Note, Reading, Size, unheard
+from lib.rasters.mask_reading import Mask, Note, Reading, Size, resized, unheard
 from lib.rasters.masks import read_labels, read_prediction
+from lib.rasters.reader import open_image
 
 SUFFIXES = (".png", ".tif", ".tiff")
 """What is a truth mask: a JPEG beside it is its image."""
@@ -37,6 +40,15 @@ def read_truth(path: Path, competition: Competition, size: Size | None = None) -
         for index, layers in classes.items()
     }
     return reading.of_classes(pictures, path.stem)
+
+
+def truth_of_pair(pair: Pair, competition: Competition, size: Size | None = None) -> Mask:
+    """The truth of an image or a part of it, brought to `size`: of parts, and of labels on another grid than their
+    image's, (h, w) uint8 labels on the image's grid; else as `read_truth` reads it."""
+    if pair.window is None and competition.masks.resample is None:
+        return read_truth(pair.mask, competition, size)
+    with open_image(pair.image, competition.images) as own, open_labels(pair.mask, competition, own) as labels:
+        return resized(labels.read(*(pair.window or (0, own.shape[0], 0, own.shape[1]))), size)
 
 
 class TruthFolder(BroughtMasks):

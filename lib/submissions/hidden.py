@@ -15,8 +15,8 @@ import numpy as np
 
 from lib import files
 from lib.competitions import Competition, find_pairs
-from lib.competitions.layout import holds
-from lib.competitions.patterns import fields, fill, find
+from lib.competitions.layout import find_images, holds
+from lib.competitions.patterns import fields, fill
 from lib.competitions.schema import Source
 from lib.data.scenes import scene
 from lib.errors import SwathError, UsageError
@@ -59,7 +59,7 @@ def _choose(competition: Competition, data: Path | None, folder: Path, count: in
     if data is None:
         raise UsageError(f"where are the images of {competition.name}?", "give the data root with --data DIR")
     source = test if holds(test, data) or competition.data.train is None else competition.data.train
-    known = list(find(data, source.images))
+    known = find_images(source, data)
     if not known:
         raise UsageError(f"no image under {data} fits the pattern {source.images!r}", "give the data root with --data")
     rng = random.Random(seed)

@@ -78,29 +78,21 @@ def find_job(competition: Competition, root: Path, run: Trained | None = None) -
             f"{competition.name} has no test images under {root}",
             "say which images the file is for: --sample CSV, or --data DIR with test images",
         )
-    images = _held_out(competition, root, run)
+    images = held_out_under(root, competition, run)
     truth = {pair.id: pair.mask for pair in images}
     return Job(competition, images, "validation", truth, None, extents_of(competition, root))
 
 
 def held_out_pairs(competition: Competition, data: Path | None, run: Trained) -> list[Pair]:
-    """The images that a run held out and their masks, under the data root that was given, or else the run's.
-
-    Raises `UsageError` where it held out parts of images.
-    """
-    found = _held_out(competition, home_root(competition, data or run.data, cache_folder()), run)
-    if any(pair.window for pair in found):
-        raise UsageError(
-            "the run held out parts of its images, and thresholds are searched on whole ones",
-            "cut the images into files, or leave thresholds alone",
-        )
-    return found
+    """The images, or parts of them, that a run held out, under the data root that was given, or else the run's."""
+    return held_out_under(home_root(competition, data or run.data, cache_folder()), competition, run)
 
 
-def _held_out(competition: Competition, root: Path, run: Trained) -> list[Pair]:
+def held_out_under(root: Path, competition: Competition, run: Trained) -> list[Pair]:
+    """The images, or parts of them, that a run held out; `UsageError` when the data root lacks any."""
     pairs = {pair.id: pair for pair in find_pairs(competition.data.train, root)}
     held_out = run.held_out
-    found = {image: pair_named(image, pairs, competition, _shapes(competition)) for image in held_out}
+    found = {image: pair_named(image, pairs, competition, shapes(competition)) for image in held_out}
     lost = [image for image, pair in found.items() if pair is None]
     if lost:
         raise UsageError(
@@ -117,12 +109,12 @@ def _listed_for_test(competition: Competition, root: Path) -> list[Pair]:
         return []
     pairs = find_pairs(source, root)
     known = {pair.id: pair for pair in pairs}
-    named = read_lists(pairs, competition, root, _shapes(competition)).test
-    found = [pair_named(name, known, competition, _shapes(competition)) for name in named]
+    named = read_lists(pairs, competition, root, shapes(competition)).test
+    found = [pair_named(name, known, competition, shapes(competition)) for name in named]
     return [pair for pair in found if pair is not None]
 
 
-def _shapes(competition: Competition) -> ShapeOf:
+def shapes(competition: Competition) -> ShapeOf:
     """Height and width of a pair's whole image, as it is read."""
     return lambda pair: header_size(pair.image, competition.images)
 

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from lib import files
-from lib.competitions import Competition, find_pairs
+from lib.competitions import Competition, Pair, find_pairs
+from lib.data import lists
+from lib.data.lists import pair_named
 from lib.data.roots import home_root
+from lib.data.splits import is_official
 from lib.errors import Failed
 from lib.folders import cache_folder
 from lib.inference import ensemble
@@ -23,8 +26,10 @@ from lib.inference.disagreement import SURE
 from lib.inference.ensemble import Weighted
 from lib.inference.label_lists import disagreement, write_csv, write_exclude
 from lib.inference.label_quality import PARTS, Division, Judged, Judgement, crop, judge
+from lib.recipe import Recipe
 from lib.reporting.labels_page import page
 from lib.reporting.tile_gallery import TileGallery
+from lib.submissions.job import held_out_under, shapes
 from lib.submissions.pipeline import Track, TrainedRun
 
 PICTURES = 40
@@ -55,8 +60,7 @@ def review(
     before = loaded.checkpoints[0].recipe.data.exclude
     root = home_root(competition, data or run.data, cache_folder())
     pairs = find_pairs(competition.data.train, root)
-    division = Division.of(run.held_out, before)
-    division.must_be_of({pair.id for pair in pairs}, root)
+    division = _division(run, competition, loaded.checkpoints[0].recipe, root, pairs)
     gallery = TileGallery(competition, PICTURES // min(2, len(parts)))
 
     def see(judged: list[Judged], *at_hand: Any) -> None:
@@ -92,6 +96,14 @@ def review(
     shown = document | {"exclude": files.shown(paths["exclude"])}
     files.write(paths["page"], page(shown, losses, gallery.panels, competition))
     return document
+
+
+def _division(run: TrainedRun, competition: Competition, recipe: Recipe, root: Path, pairs: list[Pair]) -> Division:
+    """What the run used which image, or part of one, for."""
+    known, shape_of = {pair.id: pair for pair in pairs}, shapes(competition)
+    named = [pair_named(name, known, competition, shape_of) for name in recipe.data.exclude]
+    trained = lists.read(pairs, competition, root, shape_of).train if is_official(competition, recipe) else None
+    return Division.of(held_out_under(root, competition, run), [pair for pair in named if pair], trained)
 
 
 def _part(found: Judgement, part: str, listed: set[str], competition: Competition) -> dict[str, Any]:

@@ -19,10 +19,8 @@ from lib.competitions.patterns import fields, find
 from lib.competitions.schema import Source
 from lib.errors import DataError, UsageError
 from lib.rasters import header_size, masks_in
-from lib.rasters.labels import open_labels
-from lib.rasters.mask_reading import resized, unheard
-from lib.rasters.reader import open_image
-from lib.rasters.truth_masks import TruthFolder, read_truth
+from lib.rasters.mask_reading import unheard
+from lib.rasters.truth_masks import TruthFolder, read_truth, truth_of_pair
 from lib.scoring import Score, Tally, image_scores, interval, score, take
 from lib.scoring.breakdown import Breakdown
 from lib.scoring.tally import Mask
@@ -86,15 +84,8 @@ def of_paths(paths: Mapping[str, Path], competition: Competition) -> Truth:
 def of_pairs(pairs: Iterable[Pair], competition: Competition) -> Truth:
     """The truth of images whose pairs are known: parts of images too, and labels on another grid than their image's."""
     known = {pair.id: pair for pair in pairs if pair.mask is not None}
-
-    def mask(image: str, size: Size | None) -> Mask:
-        pair = known[image]
-        if pair.window is None and competition.masks.resample is None:
-            return read_truth(pair.mask, competition, size)
-        with open_image(pair.image, competition.images) as own, open_labels(pair.mask, competition, own) as labels:
-            return resized(labels.read(*(pair.window or (0, own.shape[0], 0, own.shape[1]))), size)
-
-    return Truth({image: size_of(pair, competition) for image, pair in known.items()}, mask)
+    sizes = {image: size_of(pair, competition) for image, pair in known.items()}
+    return Truth(sizes, lambda image, size: truth_of_pair(known[image], competition, size))
 
 
 def size_of(pair: Pair, competition: Competition) -> Size:

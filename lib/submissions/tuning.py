@@ -54,9 +54,7 @@ def tune_runs(
         for pair in pairs:
             stored.setdefault(pair.id, []).append((folder / f"{pair.id}.tif", weight))
             known[pair.id] = pair
-    items = [
-        Item(image, tuple(paths), known[image].mask, known[image].group) for image, paths in sorted(stored.items())
-    ]
+    items = [Item(known[image], tuple(paths)) for image, paths in sorted(stored.items())]
     found = tune(items, competition, track)
     path = runs[0][0].folder / decisions.FILE
     scores = {"before": found.before, "after": found.after, "fair": found.fair, "images": len(items)}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.competitions import Competition, Pair
+from lib.competitions.layout import find_images
 from lib.competitions.patterns import fields, fill, find
 from lib.competitions.schema import Source
 from lib.data.doctor.findings import Example, Finding, relative, several
@@ -37,7 +38,7 @@ def by_patterns(competition: Competition, root: Path, divided: Callable[[list[Pa
     `divided`: from pairs to the part of each id. Raises `UsageError` where no image fits at all.
     """
     source = competition.data.train
-    images = [(path, found, source.identity(found)) for path, found in find(root, source.images)]
+    images = [(path, found, source.identity(found)) for path, found in find_images(source, root)]
     if not images:
         raise UsageError(
             f"no image under {root} fits the pattern {source.images!r}", "give the data root with --data DIR"
@@ -73,7 +74,7 @@ def _tests(competition: Competition, root: Path, known: set[Path]) -> list[Recor
     if source is None:
         return []
     records = []
-    for path, found in find(root, source.images):
+    for path, found in find_images(source, root):
         if path not in known:
             mask = root / fill(source.masks, found) if source.masks else None
             identity = f"test:{source.identity(found)}"
@@ -189,7 +190,7 @@ def _stems(images: list[Path], root: Path, source: Source | None) -> list[Findin
     if source is None:
         fix = "let ids name the folder too, in the competition's file: data.train.id"
         return [Finding("warning", "ids", what, where, len(where) / len(images), fix, example)]
-    ids = {source.identity(found) for path, found in find(root, source.images) if path.stem == stem}
+    ids = {source.identity(found) for path, found in find_images(source, root) if path.stem == stem}
     if len(ids) < len(every):  # told as colliding ids
         return []
     pattern = source.id or "_".join(f"{{{name}}}" for name in fields(source.images))
