@@ -6,7 +6,8 @@ python -m benchmarks encode restore         the rows whose name contains one of 
 python -m benchmarks --repeat 9 --json      more turns; one JSON document
 
 Times are the best of several turns, which kit and peer take alternately. Memory is the peak of one call, its result
-included, above a process that has its inputs loaded. The exit code is 1 when any results disagree.
+included, above a process that has its inputs loaded; it is left out where other processes do the work. The exit code is
+1 when any results disagree.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def cells(row: Row) -> tuple[str, ...]:
     if not row.agreed:
         return (row.case, "", row.peer, "", "", "", "", row.result)
     times = [f"{s:.2f} s" if s >= 1 else f"{s * 1000:.3g} ms" for s in (row.kit_seconds, row.peer_seconds)]
-    memory = [f"{size / 1e6:,.0f} MB" for size in (row.kit_bytes, row.peer_bytes)]
+    memory = ["" if size is None else f"{size / 1e6:,.0f} MB" for size in (row.kit_bytes, row.peer_bytes)]
     return (row.case, times[0], row.peer, times[1], f"{row.ratio:.1f} x", *memory, row.result)
 
 

@@ -56,6 +56,10 @@ class Case:
     """Takes the kit's result, the peer's and the inputs; returns a remark or "", or raises `Disagreement`."""
     install: str = ""
     """The command that installs a peer which requirements-dev.txt leaves out; without it the row is not measured."""
+    gives: tuple[int, str] | None = None
+    """How many of what a call gives: "64 crops", of which the row says how many a second."""
+    in_workers: bool = False
+    """Whether other processes do the work; the memory of the one that calls says nothing then."""
 
     def call(self, side: Side, inputs: Inputs) -> Call:
         """What to measure of a side, its inputs in memory."""

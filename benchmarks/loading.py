@@ -90,12 +90,12 @@ class Usual:
 
 
 def alike(ours: list[Any], theirs: list[Any], inputs: Inputs, kind: str) -> str:
-    """As many crops of the same shape, with labels of the same classes."""
+    """As many crops, of the same shape."""
     for image, mask in (ours, theirs):
         channels = BANDS if "band" in kind else 3
         if image != (CROPS, channels, CROP, CROP) or mask != (CROPS, CROP, CROP):
             raise Disagreement(f"crops are {image} and {mask}")
-    return f", {CROPS} crops; the kit read the set once before, in {_seconds[kind]:.1f} s"
+    return f"; the kit read the set once before, in {_seconds[kind]:.1f} s"
 
 
 _seconds: dict[str, float] = {}
@@ -170,7 +170,8 @@ def _case(kind: str, workers: int) -> Case:
     reads = "rasterio" if "band" in kind else "cv2.imread"
     name = f"load crops, {kind}, {workers} worker{'s' if workers > 1 else ''}"
     sides: list[Callable] = [partial(side, kind=kind, workers=workers) for side in (kit, usual)]
-    return Case(name, f"{reads} of the whole + albumentations", *sides, partial(alike, kind=kind))
+    usual_name, same = f"{reads} of the whole + albumentations", partial(alike, kind=kind)
+    return Case(name, usual_name, *sides, same, gives=(CROPS, "crops"), in_workers=True)
 
 
 CASES = tuple(_case(kind, workers) for kind in KINDS for workers in (1, 2))

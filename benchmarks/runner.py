@@ -7,7 +7,7 @@ for row in run(cases, inputs, repeat=5):
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -25,7 +25,8 @@ def run(cases: Sequence[Case], inputs: Inputs, repeat: int) -> list[Row]:
         rows.append(timed(case, inputs, repeat))
         print(f"{case.name} / {case.peer_name}: {rows[-1].result}", file=sys.stderr)
     print("memory ...", file=sys.stderr)
-    return with_memory(rows, inputs)
+    alone = {(case.name, case.peer_name) for case in cases if not case.in_workers}
+    return with_memory(rows, inputs, alone)
 
 
 def timed(case: Case, inputs: Inputs, repeat: int) -> Row:
@@ -40,12 +41,17 @@ def timed(case: Case, inputs: Inputs, repeat: int) -> Row:
         note = case.compare(kit(), peer(), inputs)
     except Disagreement as error:
         return Row(case.name, case.peer_name, agreed=False, note=str(error))
-    return Row(case.name, case.peer_name, True, note, *measure.seconds(kit, peer, repeat))
+    seconds = measure.seconds(kit, peer, repeat)
+    if case.gives:
+        count, what = case.gives
+        note = f": {count / seconds[0]:.3g} against {count / seconds[1]:.3g} {what} a second{note}"
+    return Row(case.name, case.peer_name, True, note, *seconds)
 
 
-def with_memory(rows: list[Row], inputs: Inputs) -> list[Row]:
-    """The rows with the memory of both sides; the kit's is measured once for all the peers of a case."""
-    agreed = [row for row in rows if row.agreed]
+def with_memory(rows: list[Row], inputs: Inputs, alone: Collection[tuple[str, str]]) -> list[Row]:
+    """The rows with the memory of both sides; the kit's is measured once for all the peers of a case. `alone`: case and
+    peer of those that work in one process."""
+    agreed = [row for row in rows if row.agreed and (row.case, row.peer) in alone]
     kits = {row.case: (row.case, row.peer, "kit") for row in reversed(agreed)}
     peers = {row: (row.case, row.peer, "peer") for row in agreed}
     jobs = [*kits.values(), *peers.values()]
