@@ -13,7 +13,8 @@ from PIL import Image
 from rasterio.transform import Affine
 
 from lib.competitions import load
-from lib.data.doctor import counting, examine, reading, records
+from lib.data.doctor import counting, examine, records
+from lib.rasters import stored
 from tests import doctor_folder
 from tests.conftest import PROJECT
 from tests.doctor_folder import IDS, LAYOUT, NAMES, SIDE, Folder, binary, only
@@ -225,10 +226,10 @@ def test_large_rasters_are_read_in_strips_and_give_the_same(folder, pictures, mo
             ) as file:  # fmt: skip
                 file.write(np.moveaxis(pixels, -1, 0))
     whole = examine(folder.competition(layout=layout), folder.root)
-    monkeypatch.setattr(reading, "LARGE", 5000)
+    monkeypatch.setattr(stored, "LARGE", 5000)
     monkeypatch.setattr(records, "LARGE", 5000)
-    monkeypatch.setattr(reading, "STRIP", 3100)
-    heights = {len(strip) for _, strip in reading.strips(whole.images[0].image.path, whole.images[0].image.head)}
+    monkeypatch.setattr(stored, "STRIP", 3100)
+    heights = {len(strip) for _, strip in stored.strips(whole.images[0].image.path, whole.images[0].image.head)}
     assert heights == {18, 16}
     parts = examine(folder.competition(layout=layout), folder.root)
     assert whole.findings == parts.findings == ()

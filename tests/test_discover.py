@@ -13,10 +13,11 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from lib.competitions import find_pairs, parse
-from lib.data.discover import answered, discover, draft, pixels
-from lib.data.discover.census import sampled
-from lib.data.discover.pixels import runs
+from lib.data.discover import answered, discover, draft
+from lib.data.discover.census import runs, sampled
 from lib.errors import DataError, UsageError
+from lib.rasters import stored
+from lib.rasters.headers import read_header
 from tests.conftest import PROJECT
 from tests.twins import MAKERS, north_up, picture, raster, twin
 
@@ -184,11 +185,11 @@ def test_palettes_that_disagree_are_read_as_colours(tmp_path):
     colours = np.uint8([(255, 0, 0), (0, 120, 0), (10, 0, 255)])
     for seed, order in enumerate(([0, 1, 2], [2, 0, 1])):
         labels = grid(seed)
-        stored = Image.fromarray(np.argsort(order).astype(np.uint8)[labels])
-        stored.putpalette(colours[order].tobytes())
+        numbered = Image.fromarray(np.argsort(order).astype(np.uint8)[labels])
+        numbered.putpalette(colours[order].tobytes())
         picture(tmp_path / f"images/{seed}.png", noise(seed))
         (tmp_path / "masks").mkdir(exist_ok=True)
-        stored.save(tmp_path / f"masks/{seed}.png")
+        numbered.save(tmp_path / f"masks/{seed}.png")
     table = discover(tmp_path).table
     assert table["masks"]["coding"] == "colour"
     assert {each["colour"] for each in table["classes"]} == {"#FF0000", "#007800", "#0A00FF"}
@@ -311,13 +312,14 @@ def test_values_are_counted_as_numpy_counts_them(labels):
 def test_of_big_rasters_a_part_is_read(tmp_path, monkeypatch):
     labels = np.random.default_rng(0).integers(0, 99, (90, 70)).astype(np.uint8)
     raster(tmp_path / "a.tif", labels)
-    assert np.array_equal(pixels.stored(tmp_path / "a.tif"), labels)
-    monkeypatch.setattr(pixels, "MOST_PIXELS", 1600)
-    every_other = pixels.stored(tmp_path / "a.tif")
+    head = read_header(tmp_path / "a.tif")
+    assert np.array_equal(stored.glance(tmp_path / "a.tif", head)[..., 0], labels)
+    monkeypatch.setattr(stored, "MOST_PIXELS", 1600)
+    every_other = stored.glance(tmp_path / "a.tif", head)[..., 0]
     assert every_other.shape == (45, 35)
     assert set(np.unique(every_other)) <= set(np.unique(labels))
-    monkeypatch.setattr(pixels, "HUGE", 1600)
-    windows = pixels.stored(tmp_path / "a.tif")
+    monkeypatch.setattr(stored, "HUGE", 1600)
+    windows = stored.glance(tmp_path / "a.tif", head)[..., 0]
     assert windows.shape == (40, 40)
     assert np.array_equal(windows[:10, :10], labels[:10, :10])
     assert np.array_equal(windows[-10:, -10:], labels[-10:, -10:])

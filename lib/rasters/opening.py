@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lib.errors import DataError
 from lib.rasters.images import AGAIN
 from lib.rasters.places import Georeference
@@ -70,3 +72,18 @@ def georeference_of(file: Any) -> Georeference | None:
     if file.crs is None and nowhere:
         return None
     return Georeference(file.crs, file.transform, file.nodata)
+
+
+def palette_of(file: Any) -> np.ndarray | None:
+    """The colours of an open file's palette, one for every number that its type holds: (n, 3) uint8; None without."""
+    if file.colorinterp[0].name != "palette":
+        return None
+    table = np.zeros((1 << (8 * np.dtype(file.dtypes[0]).itemsize), 3), np.uint8)
+    for number, colour in file.colormap(1).items():
+        table[number] = colour[:3]
+    return table
+
+
+def is_one_bit(file: Any) -> bool:
+    """Whether an open file's numbers have one bit: 0 and 1 are black and white."""
+    return file.tags(1, ns="IMAGE_STRUCTURE").get("NBITS") == "1"

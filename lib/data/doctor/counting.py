@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from lib.rasters.packing import codes_of
+
 NAN = -(1 << 40)
 """Stands for NaN among codes."""
 
@@ -45,13 +47,6 @@ class Values:
     def total(self) -> int:
         """All pixels that were counted."""
         return int(self.counts.sum())
-
-
-def codes_of(pixels: np.ndarray) -> np.ndarray:
-    """Pixels (h, W, B) as (h, W) numbers: colours packed as 0xRRGGBB, else the first band."""
-    if pixels.shape[2] >= 3 and pixels.dtype == np.uint8:
-        return cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_RGB2BGRA).view("<u4")[..., 0] & 0xFFFFFF
-    return pixels[..., 0]
 
 
 def count(pixels: np.ndarray, top: int = 0) -> tuple[Values, np.ndarray]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.data.doctor.judge import Judge, Table, channels, usable
+from lib.data.doctor.judge import Judge, Table, usable
+from lib.rasters.packing import channels
 
 if TYPE_CHECKING:
     from lib.data.doctor.records import Record
