@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lib.competitions.loader import parse
-from lib.data.doctor.classes_file import colour_of
+from lib.data.class_files import colour_of
 from tests import doctor_folder
 from tests.doctor_folder import COLOURS, NAMES, SIDE, Folder, binary, only
 
