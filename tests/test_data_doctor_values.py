@@ -19,19 +19,7 @@ from lib.data.class_files import colour_of
 from lib.data.doctor import counting
 from lib.data.doctor.mixing import is_smeared
 from lib.data.scenes import scene
-from tests import doctor_folder
-from tests.doctor_folder import COLOURS, NAMES, SIDE, Folder, binary, only
-
-
-@pytest.fixture
-def folder(tmp_path) -> Folder:
-    return Folder(tmp_path / "data")
-
-
-@pytest.fixture
-def pictures():
-    return doctor_folder.pictures()
-
+from tests.doctor_folder import COLOURS, NAMES, SIDE, binary, only
 
 # values
 

@@ -362,18 +362,18 @@ def test_new_writes_a_file_that_loads_and_pairs(program, tmp_path):
     assert f"python launch.py -c {file} --data {root}" in done.stderr
 
 
-def test_new_leaves_a_file_alone_without_force(program, tmp_path):
-    root, file = twin("sample", tmp_path / "data").root, program.folder / "own.toml"
+def test_new_leaves_a_file_alone_without_force(launch, tmp_path):
+    root, file = twin("sample", tmp_path / "data").root, tmp_path / "own.toml"
     file.write_text("mine")
-    command = ("launch.py", "competitions", "new", "own", "--data", root, "--out", file)
-    said = program(*command, "-y", code=2)
+    command = ("competitions", "new", "own", "--data", root, "--out", file)
+    said = launch(*command, "-y", code=2)
     assert "own.toml is there already" in said.stderr
     assert file.read_text() == "mine"
-    document = program.json(*command, "--force", "--json")
+    document = launch.json(*command, "--force")
     assert document["pairs"] == 3
     assert parse(file).model_dump(mode="json", exclude_defaults=True) == document["found"]
     assert {"classes.0.name", "metric.measure"} <= {each["key"] for each in document["fill_in"]}
-    said = program("launch.py", "competitions", "new", "Own_Name", "--data", root, code=2)
+    said = launch("competitions", "new", "Own_Name", "--data", root, code=2)
     assert "is no name of a competition" in said.stderr
 
 
@@ -396,21 +396,21 @@ def test_a_terminal_is_asked(tmp_path):
     assert field.kaggle.datasets == ("me/field",)
 
 
-def test_all_are_listed_and_each_is_shown(program):
-    rows = {row["name"]: row for row in program.json("launch.py", "competitions", "--json")}
-    assert program.json("launch.py", "competitions", "list", "--json") == list(rows.values())
+def test_all_are_listed_and_each_is_shown(launch, tmp_path):
+    rows = {row["name"]: row for row in launch.json("competitions")}
+    assert launch.json("competitions", "list") == list(rows.values())
     assert set(MAKERS) <= set(rows)
     assert len(rows) == len(MAKERS) + 33
     assert rows["landcoverai"]["data"] == "on Kaggle: adrianboguszewski/landcoverai"
     assert rows["severstal"]["data"] == "none: a file and its score"
-    lines = program("launch.py", "competitions").stdout.splitlines()
+    lines = launch("competitions").stdout.splitlines()
     assert lines[0].split()[0] == "catalonia"
-    file = program.folder / "own.toml"
-    file.write_text(program("launch.py", "competitions", "show", "catalonia").stdout)
-    shown = program.json("launch.py", "competitions", "show", file, "--json")
-    assert shown == program.json("launch.py", "competitions", "show", "catalonia", "--json")
+    file = tmp_path / "own.toml"
+    file.write_text(launch("competitions", "show", "catalonia").stdout)
+    shown = launch.json("competitions", "show", file)
+    assert shown == launch.json("competitions", "show", "catalonia")
     assert shown["masks"]["resample"] == "majority"
-    assert "did you mean dubai?" in program("launch.py", "competitions", "show", "dubia", code=2).stderr
+    assert "did you mean dubai?" in launch("competitions", "show", "dubia", code=2).stderr
 
 
 # Real data

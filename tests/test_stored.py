@@ -11,7 +11,7 @@ from lib.data.doctor import examine
 from lib.errors import DataError
 from lib.rasters.headers import read_header
 from lib.rasters.stored import glance, in_colours, small, strips, window
-from tests.doctor_folder import LAYOUT, NAMES, Folder, binary, only
+from tests.doctor_folder import LAYOUT, NAMES, binary, only
 from tests.twins import picture, raster
 
 RNG = np.random.default_rng(4)
@@ -124,8 +124,7 @@ def test_a_small_view_is_picked_not_averaged(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["png", "tif"])
-def test_a_cameras_orientation_in_png_and_tiff(tmp_path, ending):
-    folder = Folder(tmp_path / "data")
+def test_a_cameras_orientation_in_png_and_tiff(folder, ending):
     exif = Image.Exif()
     exif[0x0112] = 6
     for name, (image, _) in folder.pictures.items():
@@ -139,8 +138,7 @@ def test_a_cameras_orientation_in_png_and_tiff(tmp_path, ending):
     assert not [each for each in folder.found(upright) if each.check == "sizes"]
 
 
-def test_one_bit_masks_of_a_competition_in_colours(tmp_path):
-    folder = Folder(tmp_path / "data")
+def test_one_bit_masks_of_a_competition_in_colours(folder, tmp_path):
     folder.masks(lambda labels: binary(labels).astype(bool))
     folder.competition("colour", classes=2)
     text = (tmp_path / "field.toml").read_text().replace("#00FFFF", "#000000").replace("#FFFF00", "#FFFFFF")

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import DataError
-from lib.rasters.opening import environment, georeference_of, is_one_bit, opened, palette_of, told
+from lib.rasters.opening import Closing, environment, georeference_of, is_one_bit, opened, palette_of, told
 
 
-class TiffMask:
+class TiffMask(Closing):
     """A TIFF mask on disk, open for reading; not for several threads at once.
 
     `colour`: whether colours are wanted, a palette's too, or the stored numbers. Raises `DataError` for a file that is
@@ -66,12 +66,6 @@ class TiffMask:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> TiffMask:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def a_colour_picture(source: Path | str) -> DataError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,20 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 CACHE = 64_000_000
 """Bytes of decoded blocks that GDAL keeps; its own default is a twentieth of the machine's memory."""
+
+
+class Closing(ABC):
+    """Something open for reading, which a `with` closes."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open on disk."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def is_tiff(path: Path) -> bool:

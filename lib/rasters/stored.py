@@ -54,8 +54,11 @@ def strips(path: Path, head: Header) -> Iterator[tuple[int, np.ndarray]]:
         return
     height, width = head.shape
     step = height if head.size <= LARGE else max(1, STRIP // width)
-    for top in range(0, height, step):
-        yield top, window(path, head, top, min(height, top + step), 0, width)
+    with told(path), opened(path) as file:
+        for top in range(0, height, step):
+            with environment():
+                part = _part(file, top, min(height, top + step), 0, width)
+            yield top, part
 
 
 def window(path: Path, head: Header, top: int, bottom: int, left: int, right: int) -> np.ndarray:
