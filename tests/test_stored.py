@@ -118,6 +118,7 @@ def test_a_small_view_is_picked_not_averaged(tmp_path):
     raster(tmp_path / "a.tif", pixels)
     head = read_header(tmp_path / "a.tif")
     assert np.array_equal(small(tmp_path / "a.tif", head, 15), pixels[1::2, 1::2])
+    assert np.array_equal(small(tmp_path / "a.tif", head, 99), pixels)
 
 
 # in the doctor and in drafts

@@ -70,8 +70,8 @@ def window(path: Path, head: Header, top: int, bottom: int, left: int, right: in
 
 
 def small(path: Path, head: Header, side: int) -> np.ndarray:
-    """A large TIFF at a longest side of `side`, picked pixel by pixel: (h, w, B)."""
-    scale = side / max(head.shape)
+    """A TIFF at a longest side of `side`, its own where that is smaller, picked pixel by pixel: (h, w, B)."""
+    scale = min(1, side / max(head.shape))
     with _raster(path) as file:
         return _picked(file, tuple(max(1, round(each * scale)) for each in head.shape))
 
