@@ -8,7 +8,6 @@ from lib.data.doctor import examine
 from tests.twins import MAKERS, twin
 
 
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_healthy_data_has_no_error(name, tmp_path):
     made = twin(name, tmp_path)
