@@ -12,14 +12,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
+import numpy as np
 import pytest
 from filelock import FileLock
 
 from lib import files
 from lib.competitions import load
 from lib.data import sample
+from tests import doctor_folder
+from tests.doctor_folder import Folder
 from tests.loopback import KaggleServer
 from tests.loopback.colab import Colab
 from tests.ready import RECIPE, SLUG, TOML, field, ready_run
@@ -234,22 +238,62 @@ def small_dubai(tmp_path) -> tuple[Path, set[str]]:
     return root, needed
 
 
+@dataclass(frozen=True)
+class Here:
+    """Runs a program's commands in this process, which spares its start: what it printed, and what it said."""
+
+    app: Any
+
+    def __call__(self, *words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run the command and assert its exit code; an error's reason and hint are among what was said."""
+        from typer.testing import CliRunner
+
+        done = CliRunner().invoke(self.app, [str(word) for word in words])
+        error = done.exception
+        said = "\n".join([done.stderr, getattr(error, "reason", None) or "", getattr(error, "hint", None) or ""])
+        assert (getattr(error, "exit_code", None) or done.exit_code) == code, (done.stdout, said, error)
+        return subprocess.CompletedProcess(list(words), code, done.stdout, said)
+
+    def json(self, *words: object, code: int = 0):
+        """The one JSON document that a command prints with --json."""
+        return json.loads(self(*words, "--json", code=code).stdout)
+
+
 @pytest.fixture
 def submit(tmp_path, monkeypatch):
     """Runs a command of `submit.py` in this process; what it printed, and what it said."""
-    from typer.testing import CliRunner
-
     from lib.launching.submitting.filing import app
 
     monkeypatch.chdir(tmp_path)
 
     def submit(*words, code: int = 0):
-        done = CliRunner().invoke(app, [str(word) for word in words])
-        told = f"{done.stdout}{done.stderr}" + (getattr(done.exception, "reason", None) or "")
-        assert (getattr(done.exception, "exit_code", None) or done.exit_code) == code, (told, done.exception)
-        return told + (getattr(done.exception, "hint", None) or "")
+        done = Here(app)(*words, code=code)
+        return done.stdout + done.stderr
 
     return submit
+
+
+@pytest.fixture
+def launch(tmp_path, cache, monkeypatch) -> Here:
+    """Runs a command of `launch.py` in this process, with folders of its own."""
+    import launch
+
+    own = program_in(tmp_path, cache).environment
+    for name in ("HOME", "SWATH_RUNS", "SWATH_CACHE", "COLUMNS"):
+        monkeypatch.setenv(name, own[name])
+    return Here(launch.app)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    """A small healthy data set, to plant faults into."""
+    return Folder(tmp_path / "data")
+
+
+@pytest.fixture
+def pictures() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Its images and labels."""
+    return doctor_folder.pictures()
 
 
 @pytest.fixture(scope="session")

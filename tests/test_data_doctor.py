@@ -13,22 +13,12 @@ from PIL import Image
 from rasterio.transform import Affine
 
 from lib.competitions import load
-from lib.data.doctor import counting, examine, reading, records
-from tests import doctor_folder
+from lib.data.doctor import counting, examine, records
+from lib.rasters import stored
 from tests.conftest import PROJECT
 from tests.doctor_folder import IDS, LAYOUT, NAMES, SIDE, Folder, binary, only
 
 DUBAI = PROJECT.parent / "shared" / "data" / "dubai"
-
-
-@pytest.fixture
-def folder(tmp_path) -> Folder:
-    return Folder(tmp_path / "data")
-
-
-@pytest.fixture
-def pictures():
-    return doctor_folder.pictures()
 
 
 def test_a_healthy_folder_has_no_findings(folder):
@@ -225,10 +215,10 @@ def test_large_rasters_are_read_in_strips_and_give_the_same(folder, pictures, mo
             ) as file:  # fmt: skip
                 file.write(np.moveaxis(pixels, -1, 0))
     whole = examine(folder.competition(layout=layout), folder.root)
-    monkeypatch.setattr(reading, "LARGE", 5000)
+    monkeypatch.setattr(stored, "LARGE", 5000)
     monkeypatch.setattr(records, "LARGE", 5000)
-    monkeypatch.setattr(reading, "STRIP", 3100)
-    heights = {len(strip) for _, strip in reading.strips(whole.images[0].image.path, whole.images[0].image.head)}
+    monkeypatch.setattr(stored, "STRIP", 3100)
+    heights = {len(strip) for _, strip in stored.strips(whole.images[0].image.path, whole.images[0].image.head)}
     assert heights == {18, 16}
     parts = examine(folder.competition(layout=layout), folder.root)
     assert whole.findings == parts.findings == ()
@@ -259,7 +249,7 @@ def test_values_are_counted_as_numpy_counts_them():
 # by hand
 
 
-def test_the_command_tells_all_and_writes_a_page(program, folder, pictures):
+def test_the_command_tells_all_and_writes_a_page(program, launch, folder, pictures):
     labels = pictures["c"][1].copy()
     labels[30:40, 50:60] = 9
     folder.mask("c", labels)
@@ -276,19 +266,19 @@ def test_the_command_tells_all_and_writes_a_page(program, folder, pictures):
     assert page.count("data:image/jpeg;base64,") >= 2
     assert not re.search(r"https?://|src=\"(?!data:)", page)
     folder.mask("c", pictures["c"][1])
-    document = program.json("launch.py", "doctor", "--data", folder.root, "--out", folder.root.parent / "out")
+    document = launch.json("doctor", "--data", folder.root, "--out", folder.root.parent / "out")
     assert document["findings"] == []
     assert document["facts"]["images"] == 8
     assert Path(document["page"]) == folder.root.parent / "out" / "doctor-data.html"
     assert "Nothing wrong, nothing strange." in Path(document["page"]).read_text()
 
 
-def test_words_that_make_no_sense(program, tmp_path):
-    assert "--ceiling is for data" in program("launch.py", "doctor", "--ceiling", code=2).stderr
-    assert "does not exist" in program("launch.py", "doctor", "--data", tmp_path / "none", code=2).stderr
+def test_words_that_make_no_sense(launch, tmp_path):
+    assert "--ceiling is for data" in launch("doctor", "--ceiling", code=2).stderr
+    assert "does not exist" in launch("doctor", "--data", tmp_path / "none", code=2).stderr
     (tmp_path / "bare").mkdir()
-    assert "holds no picture" in program("launch.py", "doctor", "--data", tmp_path / "bare", code=2).stderr
-    assert "--data DIR" in program("launch.py", "doctor", "-c", "dubai", code=2).stderr
+    assert "holds no picture" in launch("doctor", "--data", tmp_path / "bare", code=2).stderr
+    assert "--data DIR" in launch("doctor", "-c", "dubai", code=2).stderr
 
 
 def test_the_sample_is_healthy(scenes, competition):

@@ -13,19 +13,7 @@ from rasterio.transform import Affine
 from lib.competitions import IGNORE
 from lib.data.doctor import examine
 from lib.data.scenes import scene
-from tests import doctor_folder
 from tests.doctor_folder import IDS, LAYOUT, SIDE, Folder, only
-
-
-@pytest.fixture
-def folder(tmp_path) -> Folder:
-    return Folder(tmp_path / "data")
-
-
-@pytest.fixture
-def pictures():
-    return doctor_folder.pictures()
-
 
 # duplicates and leakage
 

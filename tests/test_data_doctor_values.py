@@ -8,23 +8,18 @@ import re
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from lib.competitions import IGNORE
 from lib.competitions.loader import parse
-from lib.data.doctor.classes_file import colour_of
-from tests import doctor_folder
-from tests.doctor_folder import COLOURS, NAMES, SIDE, Folder, binary, only
-
-
-@pytest.fixture
-def folder(tmp_path) -> Folder:
-    return Folder(tmp_path / "data")
-
-
-@pytest.fixture
-def pictures():
-    return doctor_folder.pictures()
-
+from lib.data.class_files import colour_of
+from lib.data.doctor import counting
+from lib.data.doctor.mixing import is_smeared
+from lib.data.scenes import scene
+from tests.doctor_folder import COLOURS, NAMES, SIDE, binary, only
 
 # values
 
@@ -135,6 +130,63 @@ def test_resizing_that_made_values_of_other_classes(folder, pictures):
         assert told.where == (folder.path("masks", "e"),)
     folder.mask("e", cv2.resize(labels, (168, 160), interpolation=cv2.INTER_NEAREST))
     assert folder.found(folder.competition()) == ()
+
+
+@pytest.mark.parametrize("times", [2, 2.5, 4])  # by 3, pixels are picked at their centres, and none is mixed
+def test_masks_that_were_shrunk_without_averaging(folder, times):
+    image, labels = scene(44, int(times * SIDE), int(times * (SIDE + 8)))
+    labels[labels == IGNORE] = 1
+    folder.image("e", cv2.resize(image, (SIDE + 8, SIDE), interpolation=cv2.INTER_AREA))
+    for way in (cv2.INTER_LINEAR, cv2.INTER_NEAREST):
+        folder.mask("e", cv2.resize(labels, (SIDE + 8, SIDE), interpolation=way))
+        for competition in (folder.competition(), None):
+            if way == cv2.INTER_NEAREST:
+                assert folder.found(competition) == ()
+            else:
+                told = only(folder.found(competition), "values", "warning", "1 mask that look.* made by bilinear resiz")
+                assert told.where == (folder.path("masks", "e"),)
+
+
+def smeared(labels):
+    return is_smeared(counting.count(labels[..., None])[0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_masks_of_thin_things_and_noise_are_not_taken_for_resized(seed):
+    rng = np.random.default_rng(seed)
+    owners = rng.uniform(0, 240, (60, 2))
+    apart = np.hypot(*(np.mgrid[:240, :240][..., None] - owners.T[:, None, None]))
+    patches = rng.integers(0, 6, 60).astype(np.uint8)[apart.argmin(-1)]
+    assert not smeared(patches)
+    for scale in (0.3, 0.5, 0.9, 2):
+        assert smeared(cv2.resize(patches, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)), scale
+        assert not smeared(cv2.resize(patches, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)), scale
+    lines = patches.copy()
+    for label in rng.integers(0, 6, 60).tolist():
+        cv2.polylines(lines, [rng.integers(0, 240, (3, 2)).astype(np.int32)], False, label, 1)
+    assert not smeared(lines)
+    assert not smeared(rng.integers(0, 6, (200, 200)).astype(np.uint8))
+    roads = np.full((240, 240), 4, np.uint8)
+    for thick, label in ((11, 3), (9, 2)):  # along every road a pavement, one pixel wide
+        for at in range(20, 240, 50):
+            cv2.line(roads, (0, at), (239, 239 - at), label, thick)
+    assert not smeared(roads)
+
+
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 4)))
+def test_threes_in_a_row_are_counted_one_by_one(labels):
+    values = counting.count(labels[..., None])[0]
+    wanted = {name: dict.fromkeys(values.codes.tolist(), 0) for name in ("passed", "beside", "steep")}
+    for plane in (labels.astype(int), labels.astype(int).T):
+        for row in plane:
+            for one, middle, other in zip(row, row[1:], row[2:], strict=False):
+                three = sorted((one, middle, other))
+                wanted["passed"][middle] += len(set(three)) == 3 and middle == three[1]
+                outside = one != other and (middle < min(one, other) or middle > max(one, other))
+                wanted["beside"][middle] += outside
+                wanted["steep"][middle] += abs(one - other) >= 2 and not one == middle == other
+    for name, counts in wanted.items():
+        assert getattr(values, name).tolist() == list(counts.values()), name
 
 
 def test_colour_pictures_where_numbers_are_asked(folder):

@@ -13,10 +13,11 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from lib.competitions import find_pairs, parse
-from lib.data.discover import answered, discover, draft, pixels
-from lib.data.discover.census import sampled
-from lib.data.discover.pixels import runs
+from lib.data.discover import answered, discover, draft
+from lib.data.discover.census import runs, sampled
 from lib.errors import DataError, UsageError
+from lib.rasters import stored
+from lib.rasters.headers import read_header
 from tests.conftest import PROJECT
 from tests.twins import MAKERS, north_up, picture, raster, twin
 
@@ -186,11 +187,11 @@ def test_palettes_that_disagree_are_read_as_colours(tmp_path):
     colours = np.uint8([(255, 0, 0), (0, 120, 0), (10, 0, 255)])
     for seed, order in enumerate(([0, 1, 2], [2, 0, 1])):
         labels = grid(seed)
-        stored = Image.fromarray(np.argsort(order).astype(np.uint8)[labels])
-        stored.putpalette(colours[order].tobytes())
+        numbered = Image.fromarray(np.argsort(order).astype(np.uint8)[labels])
+        numbered.putpalette(colours[order].tobytes())
         picture(tmp_path / f"images/{seed}.png", noise(seed))
         (tmp_path / "masks").mkdir(exist_ok=True)
-        stored.save(tmp_path / f"masks/{seed}.png")
+        numbered.save(tmp_path / f"masks/{seed}.png")
     table = discover(tmp_path).table
     assert table["masks"]["coding"] == "colour"
     assert {each["colour"] for each in table["classes"]} == {"#FF0000", "#007800", "#0A00FF"}
@@ -313,13 +314,14 @@ def test_values_are_counted_as_numpy_counts_them(labels):
 def test_of_big_rasters_a_part_is_read(tmp_path, monkeypatch):
     labels = np.random.default_rng(0).integers(0, 99, (90, 70)).astype(np.uint8)
     raster(tmp_path / "a.tif", labels)
-    assert np.array_equal(pixels.stored(tmp_path / "a.tif"), labels)
-    monkeypatch.setattr(pixels, "MOST_PIXELS", 1600)
-    every_other = pixels.stored(tmp_path / "a.tif")
+    head = read_header(tmp_path / "a.tif")
+    assert np.array_equal(stored.glance(tmp_path / "a.tif", head)[..., 0], labels)
+    monkeypatch.setattr(stored, "MOST_PIXELS", 1600)
+    every_other = stored.glance(tmp_path / "a.tif", head)[..., 0]
     assert every_other.shape == (45, 35)
     assert set(np.unique(every_other)) <= set(np.unique(labels))
-    monkeypatch.setattr(pixels, "HUGE", 1600)
-    windows = pixels.stored(tmp_path / "a.tif")
+    monkeypatch.setattr(stored, "HUGE", 1600)
+    windows = stored.glance(tmp_path / "a.tif", head)[..., 0]
     assert windows.shape == (40, 40)
     assert np.array_equal(windows[:10, :10], labels[:10, :10])
     assert np.array_equal(windows[-10:, -10:], labels[-10:, -10:])
@@ -362,18 +364,18 @@ def test_new_writes_a_file_that_loads_and_pairs(program, tmp_path):
     assert f"python launch.py -c {file} --data {root}" in done.stderr
 
 
-def test_new_leaves_a_file_alone_without_force(program, tmp_path):
-    root, file = twin("sample", tmp_path / "data").root, program.folder / "own.toml"
+def test_new_leaves_a_file_alone_without_force(launch, tmp_path):
+    root, file = twin("sample", tmp_path / "data").root, tmp_path / "own.toml"
     file.write_text("mine")
-    command = ("launch.py", "competitions", "new", "own", "--data", root, "--out", file)
-    said = program(*command, "-y", code=2)
+    command = ("competitions", "new", "own", "--data", root, "--out", file)
+    said = launch(*command, "-y", code=2)
     assert "own.toml is there already" in said.stderr
     assert file.read_text() == "mine"
-    document = program.json(*command, "--force", "--json")
+    document = launch.json(*command, "--force")
     assert document["pairs"] == 3
     assert parse(file).model_dump(mode="json", exclude_defaults=True) == document["found"]
     assert {"classes.0.name", "metric.measure"} <= {each["key"] for each in document["fill_in"]}
-    said = program("launch.py", "competitions", "new", "Own_Name", "--data", root, code=2)
+    said = launch("competitions", "new", "Own_Name", "--data", root, code=2)
     assert "is no name of a competition" in said.stderr
 
 
@@ -396,21 +398,21 @@ def test_a_terminal_is_asked(tmp_path):
     assert field.kaggle.datasets == ("me/field",)
 
 
-def test_all_are_listed_and_each_is_shown(program):
-    rows = {row["name"]: row for row in program.json("launch.py", "competitions", "--json")}
-    assert program.json("launch.py", "competitions", "list", "--json") == list(rows.values())
+def test_all_are_listed_and_each_is_shown(launch, tmp_path):
+    rows = {row["name"]: row for row in launch.json("competitions")}
+    assert launch.json("competitions", "list") == list(rows.values())
     assert set(MAKERS) <= set(rows)
     assert len(rows) == len(MAKERS) + 33
     assert rows["landcoverai"]["data"] == "on Kaggle: adrianboguszewski/landcoverai"
     assert rows["severstal"]["data"] == "none: a file and its score"
-    lines = program("launch.py", "competitions").stdout.splitlines()
+    lines = launch("competitions").stdout.splitlines()
     assert lines[0].split()[0] == "catalonia"
-    file = program.folder / "own.toml"
-    file.write_text(program("launch.py", "competitions", "show", "catalonia").stdout)
-    shown = program.json("launch.py", "competitions", "show", file, "--json")
-    assert shown == program.json("launch.py", "competitions", "show", "catalonia", "--json")
+    file = tmp_path / "own.toml"
+    file.write_text(launch("competitions", "show", "catalonia").stdout)
+    shown = launch.json("competitions", "show", file)
+    assert shown == launch.json("competitions", "show", "catalonia")
     assert shown["masks"]["resample"] == "majority"
-    assert "did you mean dubai?" in program("launch.py", "competitions", "show", "dubia", code=2).stderr
+    assert "did you mean dubai?" in launch("competitions", "show", "dubia", code=2).stderr
 
 
 # Real data

@@ -8,7 +8,6 @@ from lib.data.doctor import examine
 from tests.twins import MAKERS, twin
 
 
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_healthy_data_has_no_error(name, tmp_path):
     made = twin(name, tmp_path)
@@ -27,9 +26,9 @@ def test_healthy_data_has_no_error(name, tmp_path):
         assert classes[class_name]["share"] == pytest.approx(counted[label] / known, abs=1e-4), class_name
 
 
-def test_ways_of_resampling_are_compared_where_they_matter(program, tmp_path):
+def test_ways_of_resampling_are_compared_where_they_matter(launch, tmp_path):
     made = twin("catalonia", tmp_path / "data")
-    document = program.json("launch.py", "doctor", "-c", "catalonia", "--data", made.root)
+    document = launch.json("doctor", "-c", "catalonia", "--data", made.root)
     head, columns, *rows = document["grids"]
     assert "masks.resample = majority" in head
     assert columns.split() == ["fine", "labels", "nearest", "majority", "weighted"]
@@ -37,4 +36,4 @@ def test_ways_of_resampling_are_compared_where_they_matter(program, tmp_path):
     page = Path(document["page"]).read_text()
     assert rows[0] in page
     twin("dfc2019", tmp_path / "other")
-    assert program.json("launch.py", "doctor", "-c", "dfc2019", "--data", tmp_path / "other")["grids"] == []
+    assert launch.json("doctor", "-c", "dfc2019", "--data", tmp_path / "other")["grids"] == []

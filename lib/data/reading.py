@@ -25,6 +25,7 @@ from lib.competitions import IGNORE, Competition, Pair
 from lib.competitions.layout import Window
 from lib.data.aligned_labels import AlignedLabels
 from lib.data.cache import Band, Cache
+from lib.rasters.opening import Closing
 from lib.rasters.radiometry import Radiometry
 from lib.rasters.reader import Raster, open_image, working_shape
 
@@ -174,7 +175,7 @@ class Reading:
         return self._names[key]
 
 
-class Labels:
+class Labels(Closing):
     """The labels of a whole image at its own size: what has no data and what is excluded is ignored."""
 
     def __init__(self, reading: Reading, pair: Pair) -> None:
@@ -187,14 +188,11 @@ class Labels:
         labels = self._opened.labels(top, bottom, left, right)
         return self._reading._without_excluded(labels, self._pair, 1.0, (top, bottom, left, right))
 
-    def __enter__(self) -> Labels:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
         self._opened.close()
 
 
-class _Opened:
+class _Opened(Closing):
     """The files of a pair, open at a working size."""
 
     def __init__(self, pair: Pair, reading: Reading, scale: float) -> None:
@@ -246,12 +244,6 @@ class _Opened:
 
     def close(self) -> None:
         self._stack.close()
-
-    def __enter__(self) -> _Opened:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def _scaled(window: Window, own: tuple[int, int], scale: float) -> Window:

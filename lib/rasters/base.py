@@ -5,13 +5,14 @@ A kind of image says how a window is decoded (`pixels`); the rest follows from t
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from lib.rasters.bands import must_fit
+from lib.rasters.opening import Closing
 from lib.rasters.places import Georeference, moved, scaled
 from lib.rasters.radiometry import Radiometry
 from lib.rasters.resize import resized, windowed
@@ -26,7 +27,7 @@ class Reader(Protocol):
         """Rows [top, bottom) and columns [left, right): (h, w, B) as the network is fed, uint8 RGB or float32."""
 
 
-class ImageReader(ABC):
+class ImageReader(Closing):
     """An image open for reading, `shape` (height, width) at its own size; a context manager."""
 
     shape: tuple[int, int]
@@ -65,16 +66,6 @@ class ImageReader(ABC):
         """The image at another size: averaged where it shrinks, bilinear where it grows."""
         shape = int(shape[0]), int(shape[1])
         return self if shape == self.shape else Resized(self, shape)
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close what is open on disk."""
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 class Resized(ImageReader):
@@ -118,7 +109,7 @@ class Part(ImageReader):
         self.image.close()
 
 
-class Pixels:
+class Pixels(Closing):
     """An image in memory, (H, W, B), as the network is fed."""
 
     def __init__(
@@ -147,9 +138,3 @@ class Pixels:
 
     def close(self) -> None:
         """Nothing is open."""
-
-    def __enter__(self) -> Pixels:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass

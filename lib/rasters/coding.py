@@ -18,6 +18,7 @@ import numpy as np
 
 from lib.competitions import IGNORE, Competition
 from lib.errors import DataError
+from lib.rasters.packing import channels, made_up, pack, packed
 
 STRANGE = 254
 """Stands, while a mask is read, for a pixel that fits no class. Competitions have at most 250 classes."""
@@ -63,7 +64,7 @@ class Coding:
         if self.kind == "colour":
             if not 0 <= value <= 255:
                 return self
-            value = _pack((value, value, value))
+            value = pack((value, value, value))
         if value in dict(self.table):
             return self
         return replace(self, table=(*self.table, (value, IGNORE)))
@@ -89,7 +90,7 @@ def from_pixels(
     and column at which these pixels begin in `source`.
     """
     if coding.kind == "colour":
-        codes = _packed(pixels, coding.threshold)
+        codes = _codes(pixels, coding.threshold)
         labels = _lookup(coding)[codes]
         if coding.tolerance:
             _near(labels, codes, coding, note)
@@ -115,7 +116,7 @@ def colours(competition: Competition) -> np.ndarray:
     """(256, 3) uint8: the RGB colour of every value of a label map; 255 takes the first ignored class's."""
     palette = np.zeros((256, 3), np.uint8)
     for index, label in enumerate(competition.classes):
-        palette[index] = label.rgb if label.colour else _made_up(index)
+        palette[index] = label.rgb if label.colour else made_up(index)
     if competition.ignore:
         palette[IGNORE] = competition.ignore[0].rgb
     return palette
@@ -136,8 +137,8 @@ def none_value(competition: Competition) -> int:
 def _table(competition: Competition, kind: str) -> list[tuple[int, int]]:
     """Packed colours, or values, with the class index of each; entries of `ignore` have 255."""
     if kind == "colour":
-        known = [(_pack(label.rgb), index) for index, label in enumerate(competition.classes)]
-        return known + [(_pack(label.rgb), IGNORE) for label in competition.ignore if label.colour]
+        known = [(pack(label.rgb), index) for index, label in enumerate(competition.classes)]
+        return known + [(pack(label.rgb), IGNORE) for label in competition.ignore if label.colour]
     known = [(value, index) for index, value in enumerate(competition.values)]
     return known + [(label.value, IGNORE) for label in competition.ignore if label.value is not None]
 
@@ -161,12 +162,11 @@ def _of_values(pixels: np.ndarray, coding: Coding) -> tuple[np.ndarray, np.ndarr
     return pixels, labels
 
 
-def _packed(pixels: np.ndarray, threshold: int | None) -> np.ndarray:
-    """Colours (H, W, 3) as one number each, (H, W) uint32."""
+def _codes(pixels: np.ndarray, threshold: int | None) -> np.ndarray:
+    """Colours (H, W, 3), behind the threshold, as one number each: (H, W) uint32."""
     if threshold is not None:
         pixels = cv2.threshold(pixels, threshold - 1, 255, cv2.THRESH_BINARY)[1]
-    packed = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0]
-    return packed & 0xFFFFFF
+    return packed(pixels)
 
 
 def _near(labels: np.ndarray, codes: np.ndarray, coding: Coding, note: Count | None) -> None:
@@ -188,22 +188,17 @@ def _near(labels: np.ndarray, codes: np.ndarray, coding: Coding, note: Count | N
 def _nearest(colours: np.ndarray, coding: Coding) -> np.ndarray:
     """The class nearest to each packed colour by the channel that differs most, then by the sum of squares; `STRANGE`
     where that channel differs by more than the tolerance."""
-    known = _channels(np.array([code for code, _ in coding.table], np.uint32))
+    known = channels(np.array([code for code, _ in coding.table], np.uint32))
     classes = np.array([index for _, index in coding.table], np.uint8)
     found = np.empty(len(colours), np.uint8)
     for first in range(0, len(colours), 1 << 15):
         part = colours[first : first + (1 << 15)]
-        apart = np.abs(_channels(part)[:, None] - known)
+        apart = np.abs(channels(part)[:, None] - known)
         most = apart.max(axis=2)
         best = (most * (1 << 18) + (apart * apart).sum(axis=2)).argmin(axis=1)
         near = most[np.arange(len(part)), best] <= coding.tolerance
         found[first : first + len(part)] = np.where(near, classes[best], STRANGE)
     return found
-
-
-def _channels(colours: np.ndarray) -> np.ndarray:
-    """Packed colours as (n, 3) int32."""
-    return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.int32)
 
 
 @functools.lru_cache(maxsize=8)
@@ -225,16 +220,6 @@ def _near_colours(coding: Coding) -> np.ndarray:
     return np.full(1 << 24, UNTRIED, np.uint8)
 
 
-def _pack(rgb: tuple[int, int, int]) -> int:
-    return rgb[0] << 16 | rgb[1] << 8 | rgb[2]
-
-
 def _known(coding: Coding) -> str:
     names = [f"#{code:06X}" if coding.kind == "colour" else str(code) for code, _ in coding.table]
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-def _made_up(index: int) -> np.ndarray:
-    """A colour for a class that has none: hues a golden angle apart."""
-    hsv = np.uint8([[[int(index * 111.25) % 180, 200, 230 if index % 2 else 170]]])
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0]

@@ -10,7 +10,7 @@ Where masks lie on another grid than their images, `masks.resample` says how the
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from lib.rasters.coding import Coding, from_pixels
 from lib.rasters.headers import header_size
 from lib.rasters.mask_tiff import TiffMask
 from lib.rasters.masks import read_labels
-from lib.rasters.opening import is_tiff
+from lib.rasters.opening import Closing, is_tiff
 from lib.rasters.places import Georeference
 
 GLANCE = 2048
@@ -33,7 +33,7 @@ PIXELS = 16_000_000
 """Pixels that are held at a time where labels are brought to another size."""
 
 
-class Labels(ABC):
+class Labels(Closing):
     """A mask open for reading, `shape` (height, width); a context manager. Not for several threads at once."""
 
     shape: tuple[int, int]
@@ -57,16 +57,6 @@ class Labels(ABC):
         """The labels at another size, by nearest neighbour."""
         shape = int(shape[0]), int(shape[1])
         return self if shape == self.shape else Nearest(self, shape)
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close what is open on disk."""
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _count(self, near: int) -> None:
         self.near += near

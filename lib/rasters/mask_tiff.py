@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import DataError
-from lib.rasters.opening import environment, georeference_of, opened, told
+from lib.rasters.opening import Closing, environment, georeference_of, is_one_bit, opened, palette_of, told
 
 
-class TiffMask:
+class TiffMask(Closing):
     """A TIFF mask on disk, open for reading; not for several threads at once.
 
     `colour`: whether colours are wanted, a palette's too, or the stored numbers. Raises `DataError` for a file that is
@@ -32,8 +32,8 @@ class TiffMask:
         self.nodata, self.georeference = self._file.nodata, georeference_of(self._file)
         self._bands = self._file.count - ("alpha" in kinds)
         self.colour = self._bands >= 3 and self.dtype == np.uint8
-        self._palette = self._file.colormap(1) if kinds[0] == "palette" else None
-        self._black_and_white = self._file.tags(1, ns="IMAGE_STRUCTURE").get("NBITS") == "1"
+        self._palette = palette_of(self._file)
+        self._black_and_white = is_one_bit(self._file)
         if self._bands not in (1, 3) or (self._bands == 3 and not self.colour) or self.dtype.kind not in "uif":
             self.close()
             what = f"{self._file.count} band{'s' if self._file.count > 1 else ''} of {self.dtype}"
@@ -60,21 +60,12 @@ class TiffMask:
         if self.colour:
             return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
         if self._palette is not None:
-            table = np.zeros((256, 3), np.uint8)
-            for index, colour in self._palette.items():
-                table[index] = colour[:3]
-            return table[planes[0]]
+            return self._palette[planes[0]]
         grey = planes[0] * np.uint8(255) if self._black_and_white else planes[0]
         return np.repeat(grey[..., None], 3, axis=-1)
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> TiffMask:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def a_colour_picture(source: Path | str) -> DataError:

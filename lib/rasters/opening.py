@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lib.errors import DataError
 from lib.rasters.images import AGAIN
@@ -22,6 +25,20 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 CACHE = 64_000_000
 """Bytes of decoded blocks that GDAL keeps; its own default is a twentieth of the machine's memory."""
+
+
+class Closing(ABC):
+    """Something open for reading, which a `with` closes."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open on disk."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def is_tiff(path: Path) -> bool:
@@ -55,12 +72,14 @@ def told(path: Path) -> Iterator[None]:
 
 
 def opened(path: Path, **more: Any) -> Any:
-    """A file opened by rasterio, for reading."""
+    """A file opened by rasterio, for reading. Its remark on pictures that lie nowhere is not heard from then on."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
-    with warnings.catch_warnings(), environment():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a plain TIFF is as welcome
+    unheard = ("ignore", None, NotGeoreferencedWarning, None, 0)
+    if warnings.filters[:1] != [unheard]:  # `catch_warnings` would bring back what other threads have just left
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with environment():
         return rasterio.open(path, **more)
 
 
@@ -70,3 +89,18 @@ def georeference_of(file: Any) -> Georeference | None:
     if file.crs is None and nowhere:
         return None
     return Georeference(file.crs, file.transform, file.nodata)
+
+
+def palette_of(file: Any) -> np.ndarray | None:
+    """The colours of an open file's palette, one for every number that its type holds: (n, 3) uint8; None without."""
+    if file.colorinterp[0].name != "palette":
+        return None
+    table = np.zeros((1 << (8 * np.dtype(file.dtypes[0]).itemsize), 3), np.uint8)
+    for number, colour in file.colormap(1).items():
+        table[number] = colour[:3]
+    return table
+
+
+def is_one_bit(file: Any) -> bool:
+    """Whether an open file's numbers have one bit: 0 and 1 are black and white."""
+    return file.tags(1, ns="IMAGE_STRUCTURE").get("NBITS") == "1"

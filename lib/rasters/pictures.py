@@ -15,7 +15,8 @@ import numpy as np
 from lib.competitions.pixels import Images
 from lib.rasters.bands import PLAIN, Found, chosen_bands
 from lib.rasters.base import ImageReader
-from lib.rasters.images import PNG, decode, open_header, read_bytes
+from lib.rasters.headers import png_bands
+from lib.rasters.images import decode, open_header, read_bytes
 from lib.rasters.orientation import exif_orientation, turned, turned_shape
 from lib.rasters.radiometry import IMAGENET, Radiometry
 from lib.rasters.resize import resized_valid
@@ -52,7 +53,9 @@ class Picture(ImageReader):
         self.path, self.images, self.radiometry = Path(path), images, radiometry
         with open_header(path, path) as header:
             size, mode, self.kind = (header.height, header.width), header.mode, header.format
-        self.found = _of_png(path) if self.kind == "PNG" else Found(1 if mode in ("1", "L") else 3, np.dtype(np.uint8))
+        self.found = (
+            png_bands(path) if self.kind == "PNG" else Found(1 if mode in ("1", "L") else 3, np.dtype(np.uint8))
+        )
         self.dtype = self.found.dtype
         self.bands = chosen_bands(self.found, images, path)
         self.may_lack_data = self.kind == "PNG" or images.nodata is not None
@@ -147,14 +150,3 @@ class _Smaller(ImageReader):
 
     def close(self) -> None:
         self._whole = None
-
-
-def _of_png(path: Path) -> Found:
-    """A PNG's bands: bit depth and colour type stand in bytes 24 and 25 (PNG specification, 11.2.2)."""
-    with open(path, "rb") as file:
-        head = file.read(26)
-    if not head.startswith(PNG) or len(head) < 26:
-        return Found(3, np.dtype(np.uint8))
-    depth, colour = head[24], head[25]
-    count = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(colour, 3)
-    return Found(count, np.dtype(np.uint16 if depth == 16 else np.uint8), count if colour in (4, 6) else None)

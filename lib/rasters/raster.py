@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lib.competitions.pixels import Images
 from lib.rasters.bands import PLAIN, Found, chosen_bands
 from lib.rasters.base import ImageReader, Resized
-from lib.rasters.opening import environment, georeference_of, opened, told
+from lib.rasters.opening import environment, georeference_of, opened, palette_of, told
 from lib.rasters.orientation import exif_orientation, stored_window, turned, turned_shape, turned_transform
 from lib.rasters.radiometry import IMAGENET, Radiometry
 
@@ -41,7 +40,7 @@ class Raster(ImageReader):
             self._factors = [] if level is not None else file.overviews(1)
         try:
             kinds = [each.name for each in file.colorinterp]
-            self._palette = _palette(file) if kinds[0] == "palette" else None
+            self._palette = palette_of(file)
             alpha = kinds.index("alpha") + 1 if "alpha" in kinds else None
             dtype = np.dtype(file.dtypes[0] if len(set(file.dtypes)) == 1 else np.result_type(*file.dtypes))
             found = Found(file.count, dtype, alpha) if self._palette is None else Found(3, np.dtype(np.uint8))
@@ -118,14 +117,6 @@ class Raster(ImageReader):
 
     def close(self) -> None:
         self._file.close()
-
-
-def _palette(file: Any) -> np.ndarray:
-    """The colours of a palette, (n, 3) uint8."""
-    table = np.zeros((1 << (8 * np.dtype(file.dtypes[0]).itemsize), 3), np.uint8)
-    for index, colour in file.colormap(1).items():
-        table[index] = colour[:3]
-    return table
 
 
 def _is(plane: np.ndarray, value: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lib.data.discover import images, legends, lists, pixels, sample_file
+from lib.data.discover import images, legends, lists, sample_file
 from lib.data.discover.census import SAMPLED, counted, sampled
 from lib.data.discover.coding import decided
 from lib.data.discover.divided import Parts, divided, group_of, split_up
@@ -33,6 +33,7 @@ from lib.data.discover.found import (
 from lib.data.discover.listing import listed
 from lib.data.discover.matching import matched
 from lib.data.discover.patterns import Layout
+from lib.rasters import header_size
 
 __all__ = ["Found", "Question", "answered", "discover", "draft"]
 
@@ -59,7 +60,7 @@ def discover(folder: Path) -> Found:
         table["ignore"] = ignore
     notes = [*parts.notes, *survey.notes, *coding.notes]
     by_id = {_id(data["train"], texts): path for path, texts in layout.found.items()}
-    divisions = lists.official(files, set(by_id), lambda name: pixels.read_header(files.root / by_id[name]).size)
+    divisions = lists.official(files, set(by_id), lambda name: header_size(files.root / by_id[name]))
     if divisions:
         data["lists"], why["data.lists"] = divisions
     numbers = {each.get("value", place): each["name"] for place, each in enumerate(classes)}

@@ -13,11 +13,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lib.data.discover import pixels
-from lib.data.discover.pixels import Header
+from lib.rasters.headers import Header, read_header
+from lib.rasters.packing import packed
+from lib.rasters.stored import glance, in_colours
 
 SAMPLED = 200
 """Masks, and images, that are looked at."""
+
+BORDER = 2
+"""Pixels that count as a picture's border."""
 
 DIFFERENT = 4096
 """Values kept of one mask, the most frequent; one with more has soft borders, or is a JPEG."""
@@ -67,18 +71,14 @@ class Census:
 def counted(paths: Iterable[Path]) -> Census:
     """Count the masks at `paths`; by colour where bands differ in any, or palettes from one to another."""
     paths = list(paths)
-    headers = [pixels.read_header(path) for path in paths]
-    colour = any(_differ(pixels.stored(path)) for path in _of(paths, headers, lambda header: header.bands >= 3))
-    palette = None if colour else _palette(_of(paths, headers, lambda header: header.has_palette))
+    headers = [read_header(path) for path in paths]
+    colour = any(_differ(glance(path, head)) for path, head in _of(paths, headers, lambda head: head.bands >= 3))
+    palette = None if colour else _palette(_of(paths, headers, lambda head: head.palette is not None))
     colour = colour or palette is None
     census = Census("colour" if colour else "index", headers, palette=palette or {})
-    for path in paths:
-        own = pixels.stored(path, colour)
-        if not colour and own.ndim == 3:
-            own = own[..., 0]
-        elif colour and own.ndim == 2:
-            own = np.repeat(own[..., None], 3, axis=-1)
-        values, counts, edges = pixels.runs(own)
+    for path, head in zip(paths, headers, strict=True):
+        pixels = glance(path, head)
+        values, counts, edges = runs(packed(in_colours(pixels, head)) if colour else pixels[..., 0])
         for place in np.argsort(counts)[: -DIFFERENT - 1 : -1]:
             key = int(values[place])
             census.pixels[key] += int(counts[place])
@@ -87,19 +87,44 @@ def counted(paths: Iterable[Path]) -> Census:
     return census
 
 
-def _of(paths: list[Path], headers: list[Header], fits: Callable[[Header], bool], most: int = 12) -> list[Path]:
+def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which values stand in a picture (H, W), how many pixels each has, and how many of those lie at its border.
+
+    Three arrays (N,), the values in order. Labels lie in runs, and counting runs is faster than sorting pixels.
+    """
+    found, counts = _counted(values)
+    inner, inside = _counted(values[BORDER:-BORDER, BORDER:-BORDER])
+    edges = counts.copy()
+    edges[np.searchsorted(found, inner)] -= inside
+    return found, counts, edges
+
+
+def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    flat = values.ravel()
+    if flat.dtype.kind == "f":
+        flat = flat[np.isfinite(flat)]
+    if not flat.size:
+        return flat, np.zeros(0, np.int64)
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    lengths = np.diff(np.append(starts, flat.size))
+    found, places = np.unique(flat[starts], return_inverse=True)
+    return found, np.bincount(places, weights=lengths).astype(np.int64)
+
+
+def _of(
+    paths: list[Path], headers: list[Header], fits: Callable[[Header], bool], most: int = 12
+) -> list[tuple[Path, Header]]:
     """A few of the pictures whose headers fit."""
-    return sampled([path for path, header in zip(paths, headers, strict=True) if fits(header)], most)
+    return sampled([(path, head) for path, head in zip(paths, headers, strict=True) if fits(head)], most)
 
 
-def _palette(paths: list[Path]) -> dict[int, int] | None:
+def _palette(pictures: list[tuple[Path, Header]]) -> dict[int, int] | None:
     """The colour of each number in these pictures' palettes; None where two disagree."""
     table: dict[int, int] = {}
-    for path in paths:
-        numbers, colours = pixels.stored(path), pixels.packed(pixels.stored(path, colour=True))
-        for number in np.unique(numbers):
-            shown = int(colours[numbers == number][0])
-            if table.setdefault(int(number), shown) != shown:
+    for path, head in pictures:
+        for number in np.unique(glance(path, head)).tolist():
+            shown = head.palette[number] if number < len(head.palette) else 0
+            if table.setdefault(number, shown) != shown:
                 return None
     return table
 

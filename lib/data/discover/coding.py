@@ -13,6 +13,7 @@ import numpy as np
 from lib.data.discover.census import Census
 from lib.data.discover.legends import Legend
 from lib.errors import DataError, first
+from lib.rasters.packing import channels, pack
 
 MOST_CLASSES = 250
 MANY = 40
@@ -60,7 +61,7 @@ def decided(census: Census, legends: list[Legend]) -> Coding:
     """The coding and the classes of masks. Raises `DataError` when their values are no classes."""
     masks: dict[str, Any] = {"coding": census.coding}
     why, notes = f"{len(census.pixels)} different {_word(census)}", []
-    jpegs = sum(header.is_jpeg for header in census.headers)
+    jpegs = sum(header.format == "JPEG" for header in census.headers)
     if census.coding == "colour":
         more, census, reason = _soft_colours(census, legends, bool(jpegs))
     else:
@@ -106,14 +107,14 @@ def _soft_colours(census: Census, legends: list[Legend], jpeg: bool) -> tuple[di
     """Impure colours: corners of the colour cube are told by a threshold, others by how near they are."""
     codes = np.array(list(census.pixels), np.int64)
     counts = np.array(list(census.pixels.values()), np.float64)
-    channels = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
-    corners = np.where(channels > 127, 255, 0)
-    impure = (channels != corners).any(axis=1)
-    near = np.abs(channels - corners).max(axis=1) <= 96
+    rgb = channels(codes)
+    corners = np.where(rgb > 127, 255, 0)
+    impure = (rgb != corners).any(axis=1)
+    near = np.abs(rgb - corners).max(axis=1) <= 96
     large = counts >= 0.01 * counts.sum()
     pure_leaders = large.any() and not impure[large].any()
     if impure.any() and counts[near].sum() >= 0.999 * counts.sum() and (pure_leaders or len(codes) > MANY):
-        table = {int(code): int(c[0] << 16 | c[1] << 8 | c[2]) for code, c in zip(codes, corners, strict=True)}
+        table = {int(code): pack(c) for code, c in zip(codes, corners, strict=True)}
         share = counts[impure].sum() / counts.sum()
         return (
             {"threshold": 128},
@@ -123,8 +124,8 @@ def _soft_colours(census: Census, legends: list[Legend], jpeg: bool) -> tuple[di
     if len(codes) <= MANY and not jpeg:
         return {}, census, ""
     known = {colour for legend in legends for colour in legend.colours}
-    peaks = _peaks(codes, channels, counts, known)
-    distance = np.abs(channels[:, None] - channels[peaks][None]).max(axis=-1)
+    peaks = _peaks(codes, rgb, counts, known)
+    distance = np.abs(rgb[:, None] - rgb[peaks][None]).max(axis=-1)
     nearest, reach = distance.argmin(axis=1), distance.min(axis=1)
     tolerance = next((t for t in TOLERANCES if counts[reach <= t].sum() >= 0.998 * counts.sum()), TOLERANCES[-1])
     table = {int(code): int(codes[peaks[place]]) for code, place in zip(codes, nearest, strict=True)}
@@ -133,7 +134,7 @@ def _soft_colours(census: Census, legends: list[Legend], jpeg: bool) -> tuple[di
     return {"tolerance": tolerance}, census.merged(table), reason
 
 
-def _peaks(codes: np.ndarray, channels: np.ndarray, counts: np.ndarray, known: set[int]) -> list[int]:
+def _peaks(codes: np.ndarray, rgb: np.ndarray, counts: np.ndarray, known: set[int]) -> list[int]:
     """Places of the colours that lead: named ones, then frequent ones with no more frequent one near."""
     order = np.argsort(-counts, kind="stable")
     named = [place for place in order if int(codes[place]) in known]
@@ -141,7 +142,7 @@ def _peaks(codes: np.ndarray, channels: np.ndarray, counts: np.ndarray, known: s
     for place in [*named, *order]:
         if place not in named and counts[place] < 0.002 * counts.sum():
             break
-        if not peaks or np.abs(channels[peaks] - channels[place]).max(axis=1).min() > 2 * TOLERANCES[3]:
+        if not peaks or np.abs(rgb[peaks] - rgb[place]).max(axis=1).min() > 2 * TOLERANCES[3]:
             peaks.append(int(place))
     return peaks or [int(order[0])]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.data.discover import pixels
-from lib.data.discover.pixels import Header
 from lib.errors import first
+from lib.rasters.headers import Header, read_header
+from lib.rasters.stored import glance
 
 NO_DATA = (-9999, -32768, -99999, -999)
 """Values that stand for no data in images whose files do not say so."""
@@ -37,7 +37,7 @@ class Survey:
 
 def surveyed(pairs: list[tuple[PurePosixPath, PurePosixPath]], root: Path) -> Survey:
     """Look at the headers of pairs, and at a few images' pixels."""
-    headers = [(pixels.read_header(root / image), pixels.read_header(root / mask)) for image, mask in pairs]
+    headers = [(read_header(root / image), read_header(root / mask)) for image, mask in pairs]
     images = [image for image, _ in headers]
     table: dict[str, Any] = {}
     why: dict[str, str] = {}
@@ -46,15 +46,15 @@ def surveyed(pairs: list[tuple[PurePosixPath, PurePosixPath]], root: Path) -> Su
     count, dtype = bands.most_common(1)[0][0], kinds.most_common(1)[0][0]
     if len(bands) > 1 or len(kinds) > 1:
         notes.append(f"images differ: bands {dict(bands)}, types {dict(kinds)}; the most frequent are taken")
-    model = count - any(image.has_alpha for image in images) if count > 1 else count
+    model = count - any(image.alpha for image in images) if count > 1 else count
     if dtype != "uint8" or model not in (1, 3):
         table["bands"] = list(range(1, model + 1))
         why["images.bands"] = f"images have {count} bands of {dtype}; their order and names are in no file"
     _no_data(table, why, pairs, images, root, dtype)
     _orientation(table, why, notes, headers)
     masks = _grids(why, notes, headers, table.get("orientation") == "exif")
-    sizes = sorted({image.size for image in images}, key=lambda size: size[0] * size[1])
-    places = sorted({image.crs for image in images if image.crs})
+    sizes = sorted({image.shape for image in images}, key=lambda size: size[0] * size[1])
+    places = sorted({image.crs.to_string() for image in images if image.crs})
     spread = f"{_size(sizes[0])}" + (f" to {_size(sizes[-1])}" if len(sizes) > 1 else "")
     summary = f"{spread}, {count} band(s) of {dtype}" + (f", {first(places, 3)}" if places else ", no georeference")
     return Survey(table, masks, why, tuple(notes), sizes[0], sizes[-1], summary)
@@ -73,8 +73,8 @@ def _no_data(
     if tagged or dtype.startswith("uint"):
         return
     seen: Counter = Counter()
-    for image, _ in pairs[:8]:
-        stored = pixels.stored(root / image)
+    for (image, _), head in zip(pairs[:8], images, strict=False):
+        stored = glance(root / image, head)
         for value in NO_DATA:
             share = float(np.mean(stored == value))
             if share > 1e-4:
@@ -89,7 +89,7 @@ def _orientation(
     table: dict[str, Any], why: dict[str, str], notes: list[str], headers: list[tuple[Header, Header]]
 ) -> None:
     turned = [(image, mask) for image, mask in headers if image.orientation != 1]
-    fits = [mask.size == image.upright != image.size for image, mask in turned]
+    fits = [mask.shape == image.upright != image.shape for image, mask in turned]
     if turned and all(fits):
         table["orientation"] = "exif"
         why["images.orientation"] = f"{len(turned)} images carry a camera's turn, and masks have the turned size"
@@ -102,15 +102,15 @@ def _orientation(
 
 def _grids(why: dict[str, str], notes: list[str], headers: list[tuple[Header, Header]], exif: bool) -> dict[str, Any]:
     """`resample` where masks have another size than their images."""
-    other = [(image, mask) for image, mask in headers if mask.size != (image.upright if exif else image.size)]
+    other = [(image, mask) for image, mask in headers if mask.shape != (image.upright if exif else image.shape)]
     if not other:
         return {}
     image, mask = other[0]
-    finer = mask.height * mask.width > image.height * image.width
-    placed = all(one.bounds and two.bounds for one, two in other)
+    finer = mask.size > image.size
+    placed = all(one.placed and two.placed for one, two in other)
     sizes = (
         f"{len(other)} of {len(headers)} masks have another size than their image "
-        f"({_size(mask.size)} over {_size(image.size)})"
+        f"({_size(mask.shape)} over {_size(image.shape)})"
     )
     if placed:
         why["masks.resample"] = f"{sizes}; georeferences tie them together"

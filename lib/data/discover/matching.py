@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lib.data.discover import words
+from lib.data.discover.census import runs
 from lib.data.discover.words import Role
 from lib.errors import DataError
+from lib.rasters.headers import read_header
+from lib.rasters.packing import codes_of
+from lib.rasters.stored import glance
 
 Stem = tuple[str, str, str]
 """What stands before a name's core, the core, what stands behind."""
@@ -130,6 +134,4 @@ def _by_content(pictures: tuple[PurePosixPath, ...], root: Path) -> dict[PurePos
 
 def _colours(path: Path) -> float:
     """How many different pixels the middle of a picture has; a mask has few."""
-    from lib.data.discover import pixels
-
-    return len(pixels.runs(pixels.stored(path))[0])
+    return len(runs(codes_of(glance(path, read_header(path))))[0])

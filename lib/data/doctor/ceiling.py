@@ -20,12 +20,13 @@ import cv2
 import numpy as np
 
 from lib.competitions import IGNORE
-from lib.data.doctor.counting import NAN, codes_of
+from lib.data.doctor.counting import NAN
 from lib.data.doctor.findings import Diagnosis
 from lib.data.doctor.judge import Judge, Table, usable
-from lib.data.doctor.reading import LARGE, strips
 from lib.data.doctor.records import Mask, Track
 from lib.errors import DataError
+from lib.rasters.packing import codes_of
+from lib.rasters.stored import LARGE, strips
 from lib.scoring import areas
 
 SIDES = (256, 320, 368, 512, 768, 1024, 1536)
@@ -107,7 +108,7 @@ def measure(diagnosis: Diagnosis, track: Track | None = None) -> dict[str, Any]:
     Raises `DataError` where there is no mask that can be measured.
     """
     chosen = [record.mask for record in diagnosis.images if usable(record) and record.mask.values.total]
-    chosen = [mask for mask in chosen if mask.head.shape[0] * mask.head.shape[1] <= LARGE]
+    chosen = [mask for mask in chosen if mask.head.size <= LARGE]
     chosen = chosen[:: max(1, -(-len(chosen) // MOST))]
     if not chosen:
         raise DataError("there is no mask to measure the ceiling on", "python launch.py doctor without --ceiling")

@@ -1,28 +1,21 @@
 """Files of classes that lie beside the data, compared with the masks: `classes.json`, `class_dict.csv` and the like.
 
-Any JSON or CSV that gives names colours counts, as `#RRGGBB`, as `[r, g, b]`, or in columns r, g, b.
+Any JSON or CSV that gives names colours counts (lib/data/class_files.py).
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from lib.data.class_files import tables
 from lib.data.doctor.findings import Example, Finding, percent, relative, several
 from lib.data.doctor.judge import Judge, Table
-
-NAMES = ("title", "name", "label", "class", "class_name", "category")
-COLOURS = ("color", "colour", "rgb", "hex", "color_hex")
-LARGEST = 1 << 20
-"""Bytes of a file that is read."""
 
 FREQUENT = 0.001
 """Share of all pixels from which a colour that the file does not list is told."""
@@ -43,7 +36,8 @@ def read_all(root: Path) -> list[Listed]:
     """Every file of classes under `root`."""
     found = []
     for path in _candidates(root):
-        colours = _json(path) if path.suffix.lower() == ".json" else _csv(path)
+        entries = [entry for table in tables(path) for entry in table]
+        colours = {entry.name: entry.colour for entry in entries if entry.colour is not None}
         if len(colours) >= 2:
             found.append(Listed(path, colours))
     return found
@@ -106,70 +100,5 @@ def _candidates(root: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if depth < DEEP else []
         for name in sorted(names):
             path = Path(folder) / name
-            if path.suffix.lower() in (".json", ".csv") and path.stat().st_size <= LARGEST:
+            if path.suffix.lower() in (".json", ".csv"):
                 yield path
-
-
-def _json(path: Path) -> dict[str, int]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    found: dict[str, int] = {}
-    waiting = [content]
-    while waiting:
-        part = waiting.pop(0)
-        if isinstance(part, list):
-            waiting += part
-        elif isinstance(part, dict):
-            lower = {str(key).lower(): value for key, value in part.items()}
-            name = next((lower[key] for key in NAMES if isinstance(lower.get(key), str)), None)
-            code = next((code for key in COLOURS if (code := colour_of(lower.get(key))) is not None), None)
-            if name is not None and code is not None:
-                found[name] = code
-                continue
-            for key, value in part.items():
-                if (code := colour_of(value)) is not None and str(key).lower() not in COLOURS:
-                    found[str(key)] = code
-                elif (code := colour_of(str(key))) is not None and isinstance(value, str):
-                    found[value] = code
-                else:
-                    waiting.append(value)
-    return found
-
-
-def _csv(path: Path) -> dict[str, int]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error):
-        return {}
-    found = {}
-    for row in rows[:512]:
-        lower = {str(key).strip().lower(): value for key, value in row.items() if isinstance(value, str)}
-        name = next((lower[key] for key in NAMES if key in lower), None)
-        code = next((code for key in COLOURS if (code := colour_of(lower.get(key))) is not None), None)
-        for keys in (("r", "g", "b"), ("red", "green", "blue")):
-            if code is None and all(key in lower for key in keys):
-                code = colour_of([lower[key] for key in keys])
-        if name is not None and code is not None:
-            found[name] = code
-    return found
-
-
-def colour_of(value: Any) -> int | None:
-    """A colour as 0xRRGGBB from `#3C1098`, `[60, 16, 152]`, `60, 16, 152`; None for anything else."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*#([0-9A-Fa-f]{6})\s*", value)
-        if match:
-            return int(match[1], 16)
-        parts: list[Any] = re.findall(r"\d+", value) if re.fullmatch(r"[\s\d,;()\[\]]+", value) else []
-    else:
-        parts = value if isinstance(value, list | tuple) else []
-    try:
-        numbers = [int(part) for part in parts]
-    except (TypeError, ValueError):
-        return None
-    if len(numbers) != 3 or not all(0 <= number < 256 for number in numbers):
-        return None
-    return numbers[0] << 16 | numbers[1] << 8 | numbers[2]

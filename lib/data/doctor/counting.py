@@ -14,11 +14,19 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from lib.rasters.packing import codes_of
+
 NAN = -(1 << 40)
 """Stands for NaN among codes."""
 
 MOST = 4096
 """Values of one mask that are kept, the most frequent: a photograph has a million."""
+
+LABELS = 256
+"""Values up to which a mask may hold labels, and neighbours are compared."""
+
+COUNTED = ("counts", "inner", "between", "passed", "beside", "steep")
+"""What is summed over strips."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,13 @@ class Values:
     inner: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     """Pixels whose four neighbours have the same value."""
     between: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Pixels with a smaller and a larger value among their eight neighbours; of numbers only."""
+    """Pixels with a smaller and a larger value among their eight neighbours; of numbers only, as the following are."""
+    passed: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Times that the value is the middle one of three in a row or column, with a smaller and a larger one beside it."""
+    beside: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Times that it is the middle one of three different values, and the smallest or the largest of them."""
+    steep: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Times that it is the middle one of three of which the outer two differ by 2 or more."""
     colour: bool = False
     fractional: bool = False
     """Numbers that are not whole were there, and were rounded down."""
@@ -45,13 +59,6 @@ class Values:
     def total(self) -> int:
         """All pixels that were counted."""
         return int(self.counts.sum())
-
-
-def codes_of(pixels: np.ndarray) -> np.ndarray:
-    """Pixels (h, W, B) as (h, W) numbers: colours packed as 0xRRGGBB, else the first band."""
-    if pixels.shape[2] >= 3 and pixels.dtype == np.uint8:
-        return cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_RGB2BGRA).view("<u4")[..., 0] & 0xFFFFFF
-    return pixels[..., 0]
 
 
 def count(pixels: np.ndarray, top: int = 0) -> tuple[Values, np.ndarray]:
@@ -84,9 +91,13 @@ def count(pixels: np.ndarray, top: int = 0) -> tuple[Values, np.ndarray]:
         return summed(np.add.reduceat(plane.reshape(-1), starts, dtype=np.int64))
 
     rows, columns = np.divmod(starts[place], codes.shape[1])
-    between = np.zeros(len(kinds), np.int64) if colour else within(_between(codes, inner))
-    found = Values(kinds.astype(np.int64), summed(lengths), rows + top, columns, within(inner), between, colour)
-    return _shortened(found, fractional), ~inner
+    between, threes = np.zeros(len(kinds), np.int64), np.zeros((3, len(kinds)), np.int64)
+    if not colour:
+        between = within(_between(codes, inner))
+    if not colour and len(kinds) <= LABELS:
+        threes = _in_threes(codes, ~inner, kinds)
+    places = kinds.astype(np.int64), summed(lengths), rows + top, columns
+    return _shortened(Values(*places, within(inner), between, *threes, colour), fractional), ~inner
 
 
 def merged(one: Values, other: Values) -> Values:
@@ -101,9 +112,8 @@ def merged(one: Values, other: Values) -> Values:
     def at_first(name: str) -> np.ndarray:
         return np.concatenate([getattr(one, name), getattr(other, name)])[place]
 
-    found = Values(
-        kinds, summed("counts"), at_first("rows"), at_first("columns"), summed("inner"), summed("between"), other.colour
-    )
+    sums = {name: summed(name) for name in COUNTED}
+    found = Values(kinds, rows=at_first("rows"), columns=at_first("columns"), colour=other.colour, **sums)
     return _shortened(found, one.fractional or other.fractional)
 
 
@@ -119,8 +129,8 @@ def _shortened(found: Values, fractional: bool) -> Values:
     kept = np.arange(len(found.codes))
     if len(kept) > MOST:
         kept = np.sort(np.argsort(-found.counts, kind="stable")[:MOST])
-    names = ("codes", "counts", "rows", "columns", "inner", "between")
-    return Values(*(getattr(found, name)[kept] for name in names), found.colour, fractional)
+    arrays = {name: getattr(found, name)[kept] for name in ("codes", "rows", "columns", *COUNTED)}
+    return Values(colour=found.colour, fractional=fractional, **arrays)
 
 
 def _between(codes: np.ndarray, inner: np.ndarray) -> np.ndarray:
@@ -129,3 +139,17 @@ def _between(codes: np.ndarray, inner: np.ndarray) -> np.ndarray:
         codes = np.clip(codes, -32768, 32767).astype(np.int16)
     box = np.ones((3, 3), np.uint8)
     return ~inner & (codes > cv2.erode(codes, box)) & (codes < cv2.dilate(codes, box))
+
+
+def _in_threes(codes: np.ndarray, border: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Of each value `Values.passed`, `beside` and `steep`: (3, n). Amid its own kind a value is none of them."""
+    found = np.zeros((3, len(kinds)), np.int64)
+    for plane, able in ((codes, border), (codes.T, border.T)):
+        rows, columns = np.nonzero(able[:, 1:-1])
+        before, middle, behind = (plane[rows, columns + step] for step in range(3))
+        low, high = np.minimum(before, behind), np.maximum(before, behind)
+        passed, beside = (low < middle) & (middle < high), (low < high) & ((middle < low) | (middle > high))
+        place = np.searchsorted(kinds, middle)
+        for row, chosen in enumerate((passed, beside, high - low >= 2)):
+            found[row] += np.bincount(place[chosen], minlength=len(kinds))
+    return found

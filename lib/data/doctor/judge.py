@@ -18,6 +18,7 @@ from lib.competitions import Competition
 from lib.data.doctor.counting import NAN
 from lib.data.doctor.findings import Example, Finding, percent, several
 from lib.rasters import Coding, colours
+from lib.rasters.packing import channels, made_up
 
 if TYPE_CHECKING:
     from lib.data.doctor.records import Mask, Record
@@ -56,7 +57,8 @@ class Judge:
                 table[: len(palette)] = palette[:256]
                 codes = table[np.clip(codes, 0, 255)]
             elif not mask.values.colour:
-                codes = np.where((codes >= 0) & (codes < 256), codes * 0x010101, codes)
+                white = 1 if mask.head and mask.head.one_bit else 255
+                codes = np.where((codes >= 0) & (codes <= white), codes * (0xFFFFFF // white), codes)
             threshold = self.competition and self.competition.masks.threshold
             return _threshold(codes, threshold, "colour") if threshold else codes
         if mask.values.colour:
@@ -100,7 +102,7 @@ class Judge:
                 {
                     "name": label.name,
                     "value": label.colour if self.kind == "colour" else self.competition.values[index],
-                    "colour": "#{:02X}{:02X}{:02X}".format(*palette[index]),
+                    "colour": _text(palette[index]),
                 }
                 for index, label in enumerate(self.competition.classes)
             ]
@@ -108,7 +110,7 @@ class Judge:
             {
                 "name": f"#{code:06X}" if self.kind == "colour" else str(code),
                 "value": f"#{code:06X}" if self.kind == "colour" else code,
-                "colour": f"#{code:06X}" if self.kind == "colour" else made_up(place),
+                "colour": f"#{code:06X}" if self.kind == "colour" else _text(made_up(place)),
             }
             for place, code in enumerate(int(code) for code in table.codes)
         ]
@@ -168,17 +170,8 @@ def usable(record: Record) -> bool:
     return bool(record.mask and record.mask.readable and record.mask.head.format != "JPEG")
 
 
-def channels(codes: np.ndarray) -> np.ndarray:
-    """Colours 0xRRGGBB as (n, 3) int64."""
-    return np.stack([codes >> 16 & 255, codes >> 8 & 255, codes & 255], axis=-1)
-
-
-def made_up(place: int) -> str:
-    """A colour for a value that has none: hues a golden angle apart."""
-    import colorsys
-
-    rgb = colorsys.hsv_to_rgb((place * 0.618) % 1, 0.72, 0.88 if place % 2 else 0.68)
-    return "#" + "".join(f"{round(255 * part):02X}" for part in rgb)
+def _text(rgb: np.ndarray) -> str:
+    return "#{:02X}{:02X}{:02X}".format(*rgb)
 
 
 def _grey(mask: Mask) -> bool:

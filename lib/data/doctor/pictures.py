@@ -16,10 +16,11 @@ import numpy as np
 from lib.competitions import IGNORE
 from lib.data.doctor.ceiling import labels_of
 from lib.data.doctor.findings import Diagnosis, Example, relative
-from lib.data.doctor.reading import LARGE, Header, header, small, strips, window
 from lib.data.doctor.records import Mask, Record
 from lib.data.tiles import around
 from lib.errors import SwathError
+from lib.rasters.headers import Header, read_header
+from lib.rasters.stored import LARGE, in_colours, small, strips, window
 
 SIDE = 360
 """Longest side of a panel, in pixels."""
@@ -81,7 +82,7 @@ def of_rare_classes(diagnosis: Diagnosis) -> list[View]:
         places = np.flatnonzero(table.meaning == index) if judge.competition else np.array([index])
         place = places[table.pixels[places].argmax()]
         record = next(each for each in table.holders[place] if each.mask.path == table.examples[place].mask)
-        if record.mask.head.shape[0] * record.mask.head.shape[1] > LARGE:
+        if record.mask.head.size > LARGE:
             continue
         try:
             panels = _of_class(record, index, diagnosis)
@@ -104,7 +105,7 @@ def _of_class(record: Record, index: int, diagnosis: Diagnosis) -> list[Panel]:
     colours = np.where(chosen, colours, (colours // 4 + 150).astype(np.uint8))
     panels = [Panel("mask", _scaled(colours, cv2.INTER_NEAREST))]
     if record.image.head and record.image.error is None and record.image.head.shape == record.mask.head.shape:
-        image = _viewable(window(record.image.path, *part), record.image.head)
+        image = _viewable(window(record.image.path, record.image.head, *part), record.image.head)
         panels.insert(0, Panel("image", _scaled(image, cv2.INTER_CUBIC)))
     return panels
 
@@ -124,15 +125,15 @@ def _panels(example: Example, masks: dict[Path, Record], diagnosis: Diagnosis) -
 
 
 def _panel(name: str, path: Path, record: Record | None, example: Example, diagnosis: Diagnosis) -> Panel:
-    head = header(path)
+    head = read_header(path)
     part = None if example.row is None else around((example.row, example.column), NEAR, head.shape)
     if record is not None and record.mask.readable and record.mask.values.total:
         pixels = _coloured(record.mask, diagnosis, part)
         how = cv2.INTER_NEAREST
     else:
-        large = head.shape[0] * head.shape[1] > LARGE
+        large = head.size > LARGE
         if part is not None:
-            pixels = window(path, *part)
+            pixels = window(path, head, *part)
         else:
             pixels = small(path, head, SIDE) if large else np.concatenate([strip for _, strip in strips(path, head)])
         pixels, how = _viewable(pixels, head), cv2.INTER_CUBIC
@@ -146,11 +147,12 @@ def _panel(name: str, path: Path, record: Record | None, example: Example, diagn
 
 def _coloured(mask: Mask, diagnosis: Diagnosis, part: Sequence[int] | None) -> np.ndarray:
     """A mask, or a part of it, in its classes' colours; in its own where it has some."""
-    large = mask.head.shape[0] * mask.head.shape[1] > LARGE
+    large = mask.head.size > LARGE
     if large or diagnosis.judge.kind == "colour" or mask.values.colour:
         whole = (0, mask.head.shape[0], 0, mask.head.shape[1])
-        few = large and not part
-        return _viewable(small(mask.path, mask.head, SIDE) if few else window(mask.path, *(part or whole)), mask.head)
+        if large and not part:
+            return _viewable(small(mask.path, mask.head, SIDE), mask.head)
+        return _viewable(window(mask.path, mask.head, *(part or whole)), mask.head)
     labels = labels_of(mask, diagnosis.judge, diagnosis.table)
     if part:
         labels = labels[part[0] : part[1], part[2] : part[3]]
@@ -168,14 +170,9 @@ def _palette(diagnosis: Diagnosis) -> np.ndarray:
 
 def _viewable(pixels: np.ndarray, head: Header) -> np.ndarray:
     """Pixels (h, w, B) of any type as (h, w, 3) uint8, each band stretched where it has more than 8 bits."""
-    if head.palette is not None:
-        table = np.zeros((256, 3), np.uint8)
-        own = np.array(head.palette[:256])
-        table[: len(own)] = np.stack([own >> 16 & 255, own >> 8 & 255, own & 255], axis=-1)
-        return table[pixels[..., 0]]
+    if head.palette is not None or pixels.dtype == np.uint8:
+        return in_colours(pixels, head)
     bands = pixels[..., :3] if pixels.shape[2] >= 3 else np.repeat(pixels[..., :1], 3, axis=2)
-    if bands.dtype == np.uint8:
-        return np.ascontiguousarray(bands)
     values = bands.astype(np.float32)
     known = np.isfinite(values) & (True if head.nodata is None else values != head.nodata)
     low, high = np.percentile(values[known], (1, 99)) if known.any() else (0, 1)

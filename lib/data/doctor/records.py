@@ -17,9 +17,10 @@ import numpy as np
 from lib import files
 from lib.data.doctor import alignment, counting, leakage
 from lib.data.doctor.counting import Values
-from lib.data.doctor.reading import LARGE, Header, header, measured, small, strips
 from lib.data.doctor.statistics import Bands
 from lib.errors import DataError
+from lib.rasters.headers import Header, read_header
+from lib.rasters.stored import LARGE, in_colours, measured, small, strips
 
 Track = Callable[[Sequence, str], Iterable]
 """Passes items on and shows how many are done: `track(items, words)`."""
@@ -103,15 +104,15 @@ def _look(record: Record, threshold: int | None) -> Record:
 def _look_at_image(picture: Picture) -> np.ndarray | None:
     """Fill in what an image holds; returns its grey picture where it is not too large to be compared."""
     try:
-        head = header(picture.path)
+        head = read_header(picture.path)
         picture.head, picture.sha256 = head, files.sha256(picture.path)
         view = None
         for _, pixels in strips(picture.path, head):
-            head = measured(head, pixels) if head.palette is None else head
+            head = measured(head, pixels)
             picture.bands = picture.bands or Bands(pixels.shape[2], pixels.dtype, head.nodata)
             picture.bands.see(pixels)
             view = pixels
-        large = head.shape[0] * head.shape[1] > LARGE
+        large = head.size > LARGE
         if large and head.format == "TIFF":
             view = small(picture.path, head, VIEW)
         picture.head = head
@@ -129,7 +130,7 @@ def _look_at_image(picture: Picture) -> np.ndarray | None:
 def _look_at_mask(mask: Mask, threshold: int | None) -> np.ndarray | None:
     """Fill in what a mask holds; returns where its labels border on others, (H, W) bool."""
     try:
-        mask.head = header(mask.path)
+        mask.head = read_header(mask.path)
         mask.sha256 = files.sha256(mask.path)
         found, borders = [], None
         for top, pixels in strips(mask.path, mask.head):
@@ -137,8 +138,7 @@ def _look_at_mask(mask: Mask, threshold: int | None) -> np.ndarray | None:
                 pixels = np.where(pixels >= threshold, np.uint8(255), np.uint8(0))
             values, borders = counting.count(pixels, top)
             found.append(values)
-            if mask.head.palette is None:
-                mask.head = measured(mask.head, pixels)
+            mask.head = measured(mask.head, pixels)
         mask.values = counting.total(found)
         return borders if len(found) == 1 else None
     except (DataError, OSError) as error:
@@ -148,10 +148,8 @@ def _look_at_mask(mask: Mask, threshold: int | None) -> np.ndarray | None:
 
 def grey_of(pixels: np.ndarray, head: Header) -> np.ndarray:
     """An image (h, w, B) as one band, (h, w) uint8; numbers of more than 8 bits by their own range."""
-    if head.palette is not None:
-        table = np.zeros(256, np.uint32)
-        table[: len(head.palette)] = head.palette[:256]
-        pixels = np.stack([table[pixels[..., 0]] >> shift & 255 for shift in (16, 8, 0)], axis=-1).astype(np.uint8)
+    if head.palette is not None or head.one_bit:
+        pixels = in_colours(pixels, head)
     bands = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
     if bands.dtype == np.uint8:
         bands = np.ascontiguousarray(bands)

@@ -13,9 +13,10 @@ import numpy as np
 
 from lib.competitions import IGNORE
 from lib.data.doctor.findings import Example, Finding, percent, several
-from lib.data.doctor.judge import NONE, Judge, Table, about, channels
+from lib.data.doctor.judge import NONE, Judge, Table, about
 from lib.data.doctor.mixing import mixed_codes, smeared
 from lib.data.doctor.numbers import foreground, foreground_alone, is_binary, off_by_one
+from lib.rasters.packing import channels
 
 if TYPE_CHECKING:
     from lib.data.doctor.records import Record
