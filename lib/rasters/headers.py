@@ -14,15 +14,12 @@ from typing import Any
 import numpy as np
 
 from lib.competitions.pixels import Images
-from lib.errors import DataError
 from lib.rasters.bands import PLAIN, Found
 from lib.rasters.images import PNG, open_header
 from lib.rasters.opening import georeference_of, is_one_bit, is_tiff, opened, palette_of, told
 from lib.rasters.orientation import exif_orientation, turned_shape
 from lib.rasters.packing import pack
-
-WIDTH, LENGTH = 256, 257
-"""The tags of a TIFF's sides."""
+from lib.rasters.tiff_tags import LENGTH, WIDTH, tiff_tags
 
 BANDS = {"1": 1, "L": 1, "P": 1, "I": 1, "I;16": 1, "I;16B": 1, "F": 1, "LA": 2, "PA": 2, "RGBA": 4}
 """Bands of the pictures that Pillow gives another mode than colours; all others come as red, green, blue."""
@@ -76,15 +73,13 @@ def read_header(path: Path) -> Header:
 
 def header_size(path: Path, images: Images = PLAIN) -> tuple[int, int]:
     """Height and width as the file's header says; the pixels are not decoded. `DataError` for what is no picture."""
-    try:
+    if not is_tiff(path):
         with open_header(path, path) as image:
             size = image.height, image.width
-            if image.format == "TIFF":  # Pillow turns a TIFF's sides as its tag says
-                size = image.tag_v2[LENGTH], image.tag_v2[WIDTH]
-    except DataError:
-        if not is_tiff(path):
-            raise
-        with told(path), opened(path) as file:  # Pillow knows few types of TIFF
+    elif (tags := tiff_tags(path)) and LENGTH in tags and WIDTH in tags:
+        size = tags[LENGTH], tags[WIDTH]
+    else:
+        with told(path), opened(path) as file:
             size = file.height, file.width
     return turned_shape(size, exif_orientation(path)) if images.orientation == "exif" else size
 

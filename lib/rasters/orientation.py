@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from lib.rasters.images import JPEG, PNG, open_header
 from lib.rasters.opening import TIFF
 from lib.rasters.places import matrix, transform_of
-
-ORIENTATION = 0x0112
+from lib.rasters.tiff_tags import ORIENTATION, tiff_tags
 
 TRANSPOSED = (5, 6, 7, 8)
 """Rows of the file are columns of the image."""
@@ -37,7 +36,7 @@ def exif_orientation(path: Path) -> int:
     with open(path, "rb") as file:
         start = file.read(8)
         if start[:4] in TIFF:
-            found = _of_tiff(file, start)
+            found = (tiff_tags(path) or {}).get(ORIENTATION)
         elif start == PNG:
             found = _of_png(file)
         elif start.startswith(JPEG):
@@ -93,15 +92,3 @@ def _of_png(file: Any) -> int | None:
             return exif.get(ORIENTATION)
         file.seek(size + 4, 1)
     return None
-
-
-def _of_tiff(file: Any, start: bytes) -> int | None:
-    """The tag in a TIFF's first directory, whatever its pixels are."""
-    head = start + (file.read(8) if 43 in (start[2], start[3]) else b"")
-    try:
-        directory = TiffImagePlugin.ImageFileDirectory_v2(head)
-        file.seek(directory.next)
-        directory.load(file)
-        return directory.get(ORIENTATION)
-    except (SyntaxError, ValueError, struct.error, OSError):
-        return None
