@@ -47,7 +47,9 @@ def kit(inputs: Inputs, kind: str, workers: int) -> Call:
     _seconds[kind] = time.perf_counter() - began
     crops = TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
     sampler = EpochShare(CROPS // BATCH, BATCH, 0, 1)
-    return partial(_drawn, DataLoader(crops, BATCH, sampler=sampler, num_workers=workers, persistent_workers=True))
+    return partial(
+        _drawn, DataLoader(crops, BATCH, sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
+    )
 
 
 def usual(inputs: Inputs, kind: str, workers: int) -> Call:
@@ -55,7 +57,7 @@ def usual(inputs: Inputs, kind: str, workers: int) -> Call:
     from torch.utils.data import DataLoader
 
     root, _ = _set(inputs, kind)
-    return partial(_drawn, DataLoader(Usual(root), BATCH, num_workers=workers, persistent_workers=True))
+    return partial(_drawn, DataLoader(Usual(root), BATCH, num_workers=workers, persistent_workers=workers > 0))
 
 
 class Usual:

@@ -22,7 +22,7 @@ ENDLESS = {
 }
 """Training that no session here is long enough for."""
 CHAIN = ("launch.py", *given(ENDLESS))
-SHORT = ("launch.py", *given({"train.epochs": 2, "train.steps": 40, "data.crop": 64, "data.scale": 0.5}))
+SHORT = ("launch.py", *given({"train.epochs": 2, "train.steps": 20, "data.crop": 64, "data.scale": 0.5}))
 TIMES = ("seconds", "images_per_s", "data_wait")
 STOPPED = re.compile(r"stopped before the session's limit at epoch (\d+), step (\d+) of 4000")
 GOES_ON = re.compile(r"goes on from \S+: epoch (\d+), step (\d+) of 4000")
