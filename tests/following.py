@@ -1,6 +1,6 @@
 """What the tests of following share: a launch that follows, its run's folder, what its kernel said."""
 
-from tests.conftest import ON_T4, WITHOUT_GPU, only, wait_for
+from tests.programs import ON_T4, WITHOUT_GPU, only, wait_for
 
 LAUNCH = (*ON_T4, *WITHOUT_GPU)
 

@@ -11,7 +11,7 @@ from lib import files
 from lib.competitions import find_pairs
 from lib.data.lists import numbered
 from lib.rasters import header_size
-from tests.conftest import given
+from tests.programs import given
 from tests.twins import twin
 
 SHORT = given({"train.epochs": 1, "train.steps": 2, "train.batch": 2, "data.crop": 64, "data.tile": 64})

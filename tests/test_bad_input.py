@@ -8,7 +8,7 @@ import pytest
 
 from lib import files
 from lib.rasters import encode_png
-from tests.conftest import TINY
+from tests.programs import TINY
 from tests.ready import field, ready_run
 
 

@@ -15,7 +15,7 @@ from lib.errors import Refused
 from lib.launching.preparing import bundle
 from lib.launching.preparing.plan import Request, make_plan, write_kernel
 from lib.recipe import Recipe, resolve
-from tests.conftest import PROJECT
+from tests.programs import PROJECT
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 from lib.competitions import IGNORE
 from lib.data.doctor import ceiling, examine
 from lib.data.scenes import scene
-from tests.conftest import PROJECT
+from tests.programs import PROJECT
 
 HARVEY = PROJECT.parent / "shared" / "data" / "harvey"
 

@@ -6,9 +6,9 @@ import pytest
 from slugify import slugify
 
 from lib import files
-from tests.conftest import ON_T4, WITHOUT_GPU, interrupt, wait_for
 from tests.loopback import Refuse, Reset
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import ON_T4, WITHOUT_GPU, interrupt, wait_for
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from lib import files
 from lib.training import state
-from tests.conftest import given
+from tests.programs import given
 
 ENDLESS = {
     "train.epochs": 1000,

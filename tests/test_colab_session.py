@@ -17,7 +17,7 @@ from lib.competitions import find_pairs, load
 from lib.errors import Refused
 from lib.launching.colab import data as colab_data
 from lib.launching.colab.session import ColabSession
-from tests.conftest import PROJECT, wait_for
+from tests.programs import PROJECT, wait_for
 
 
 def test_the_data_arrive_as_they_are(small_dubai, start, end_of):

@@ -11,9 +11,9 @@ import threading
 import pytest
 
 from lib import files
-from tests.conftest import PROJECT, only, wait_for
 from tests.following import LAUNCH, log_of, the_run
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import PROJECT, only, wait_for
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from rasterio.transform import Affine
 from lib.competitions import load
 from lib.data.doctor import counting, examine, records
 from lib.rasters import stored
-from tests.conftest import PROJECT
 from tests.doctor_folder import IDS, LAYOUT, NAMES, SIDE, Folder, binary, only
+from tests.programs import PROJECT
 
 DUBAI = PROJECT.parent / "shared" / "data" / "dubai"
 

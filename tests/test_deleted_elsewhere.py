@@ -4,10 +4,10 @@ import pytest
 
 from lib import files
 from lib.launching.runs import now
-from tests.conftest import PROJECT, wait_for
 from tests.following import launched, log_of, the_run
 from tests.loopback import EMPTY
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import PROJECT, wait_for
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from lib.data.discover.census import runs, sampled
 from lib.errors import DataError, UsageError
 from lib.rasters import stored
 from lib.rasters.headers import read_header
-from tests.conftest import PROJECT
+from tests.programs import PROJECT
 from tests.twins import MAKERS, north_up, picture, raster, twin
 
 REAL = PROJECT.parent / "shared" / "data"

@@ -74,7 +74,7 @@ def test_a_bad_token_that_hides_a_good_key_is_named(server, on_kaggle, tmp_path)
 def test_packages_that_are_not_as_wanted_are_each_named(program, tmp_path):
     import shutil
 
-    from tests.conftest import PROJECT
+    from tests.programs import PROJECT
 
     copy = tmp_path / "project"
     shutil.copytree(PROJECT / "lib", copy / "lib", ignore=shutil.ignore_patterns("__pycache__"))

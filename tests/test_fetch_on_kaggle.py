@@ -15,10 +15,10 @@ import pytest
 
 from lib import files
 from lib.launching.runs import Run
-from tests.conftest import ON_T4, PROJECT, WITHOUT_GPU, Program, only, program_in, wait_for
 from tests.loopback import Expired, KaggleServer, Refuse, Reset, Stall, Truncate, Version, WrongBytes
 from tests.loopback.faults import Faults
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import ON_T4, PROJECT, WITHOUT_GPU, Program, only, program_in, wait_for
 
 BIG = random.Random(7).randbytes(1_500_000)
 """A checkpoint's content."""

@@ -9,10 +9,10 @@ import requests
 from lib import files
 from lib.launching.kaggle.log import records
 from lib.launching.session import KernelRef, StreamRefused
-from tests.conftest import only, wait_for
 from tests.following import LAUNCH, launched, log_of, the_run
 from tests.loopback import HtmlPage, Refuse, Replace
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import only, wait_for
 
 FAILS = """
 import json, sys, time

@@ -20,8 +20,8 @@ from lib.inference.source import prepare
 from lib.rasters import masks_in, read_image, read_labels
 from lib.rasters.geotiff import PartFile, in_tiles, write_geotiff
 from lib.rasters.reader import Pixels, open_image
-from tests.conftest import PROJECT
 from tests.inferring import Pointwise, picture, predictor, whole
+from tests.programs import PROJECT
 
 PLACE = {"crs": "EPSG:32631", "transform": rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 4_600_000)}
 

@@ -18,8 +18,8 @@ from lib.competitions.pixels import Images
 from lib.rasters import read_image
 from lib.rasters.reader import Pixels, open_image, working_shape
 from lib.rasters.resize import resized
-from tests.conftest import PROJECT
 from tests.inferring import picture
+from tests.programs import PROJECT
 from tests.test_image_reader import TYPES, noise, tiff
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from lib import files
-from tests.conftest import ON_T4, WITHOUT_GPU, interrupt, only, wait_for
 from tests.loopback import EMPTY, HtmlPage, Refuse, Replace, Reset, Slow
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import ON_T4, WITHOUT_GPU, interrupt, only, wait_for
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from lib import files
-from tests.conftest import ON_T4, PROJECT, WITHOUT_GPU, wait_for
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import ON_T4, PROJECT, WITHOUT_GPU, wait_for
 from tests.test_chain import session_line
 from tests.test_preflight import busy, card
 

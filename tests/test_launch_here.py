@@ -5,7 +5,7 @@ import os
 import pytest
 
 from lib import files
-from tests.conftest import TINY, interrupt, wait_for
+from tests.programs import TINY, interrupt, wait_for
 
 LONG = ("launch.py", *TINY, "--set", "train.epochs=500")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lib import files
-from tests.conftest import Program, interrupt, program_in, wait_for
 from tests.loopback.colab import Colab
+from tests.programs import Program, interrupt, program_in, wait_for
 from tests.ready import field, ready_run
 
 ON_COLAB = ("launch.py", "--on", "colab", "--gpu", "t4", "-c", "sample")

@@ -10,7 +10,6 @@ from slugify import slugify
 from lib import files
 from lib.launching.preparing.bundle import LIMIT
 from lib.rasters import encode_png, read_image, read_labels, write_labels
-from tests.conftest import ON_T4, TINY, WITHOUT_GPU, only
 from tests.loopback import (
     EMPTY,
     UNKNOWN_STATUS,
@@ -22,6 +21,7 @@ from tests.loopback import (
     Truncate,
     WrongBytes,
 )
+from tests.programs import ON_T4, TINY, WITHOUT_GPU, only
 
 
 def test_push_follow_fetch(server, on_kaggle):

@@ -9,7 +9,7 @@ from lib import files
 from lib.launching.fetching.fetch import fetch
 from lib.launching.following.follow import follow
 from lib.launching.here.local import LocalSession
-from tests.conftest import wait_for
+from tests.programs import wait_for
 
 WAIT = 'import sys, time\nprint("ready", flush=True)\n[time.sleep(0.05) for _ in range(2000)]\n'
 

@@ -18,7 +18,7 @@ from lib.recipe import ModelRecipe, Recipe, TrainRecipe, resolve
 from lib.training.losses import Loss
 from lib.training.optimizer import adamw, averaged, rate, set_rate
 from lib.training.watch import Watch
-from tests.conftest import PROJECT
+from tests.programs import PROJECT
 
 SMALL = {"encoder": "mobilenetv3_small_050", "weights": "none", "decoder_channels": (32, 16, 16, 16, 8)}
 

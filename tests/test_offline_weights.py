@@ -19,9 +19,9 @@ from lib.models.__main__ import try_out
 from lib.models.brought import brought_weights
 from lib.rasters import encode_png
 from lib.recipe import ModelRecipe, Recipe
-from tests.conftest import only, program_in
 from tests.loopback import Refuse
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import only, program_in
 
 ENCODER = "mobilenetv3_small_050"
 TOML = """

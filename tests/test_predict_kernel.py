@@ -19,8 +19,8 @@ from lib.submissions import read
 from lib.submissions.job import find_job
 from lib.submissions.pipeline import make_file
 from lib.training.limit import Limit
-from tests.conftest import program_in
 from tests.inferring import predict
+from tests.programs import program_in
 from tests.ready import SLUG, TOML, field, ready_run
 
 INSTANCES = TOML.replace('id = "{id}"', 'id = "{id}"\nunit = "instance"').replace('"dice"', '"instance-fbeta"')

@@ -6,9 +6,9 @@ import pytest
 
 from lib import files
 from lib.training.limit import Limit
-from tests.conftest import program_in
 from tests.loopback import Competition
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import program_in
 from tests.ready import SLUG, field, ready_run
 
 FIRST = "20260101-000000-field-abcd"

@@ -8,9 +8,9 @@ import pytest
 
 from lib import files
 from lib.competitions import load
-from tests.conftest import ON_T4, WITHOUT_GPU, interrupt, only, wait_for
 from tests.loopback import EMPTY, Competition, HtmlPage, Refuse, Replace
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import ON_T4, WITHOUT_GPU, interrupt, only, wait_for
 
 PUSH = (*ON_T4, *WITHOUT_GPU, "--detach")
 

@@ -4,8 +4,8 @@ import pytest
 
 from lib import files
 from lib.launching.kaggle.dataset_content import Content
-from tests.conftest import interrupt, wait_for
 from tests.loopback import CutUpload, HtmlPage, Refuse, Reset, Slow
+from tests.programs import interrupt, wait_for
 
 SIZE = 300_000
 CODE = """

@@ -12,10 +12,10 @@ import pytest
 
 from lib import files
 from lib.launching.kaggle.client import _retry_after
-from tests.conftest import ON_T4, PROJECT, WITHOUT_GPU, only, wait_for
 from tests.loopback import EMPTY, HtmlPage, KaggleServer, Late, Refuse, Reset, Slow, Truncate
 from tests.loopback.faults import Faults
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import ON_T4, PROJECT, WITHOUT_GPU, only, wait_for
 
 PUSHER = """
 import json, sys

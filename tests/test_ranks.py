@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from lib import files
 from lib.recipe import resolve
-from tests.conftest import PROJECT, TINY, some_scenes
+from tests.programs import PROJECT, TINY, some_scenes
 
 TRAIN = """
 import gc
@@ -93,7 +93,7 @@ def table_of(program, run):
 @pytest.fixture(scope="module")
 def two(tmp_path_factory, cache):
     """A run trained by two gloo ranks on the CPU: one of them validates two images, the other one."""
-    from tests.conftest import program_in
+    from tests.programs import program_in
 
     program = program_in(tmp_path_factory.mktemp("ranks"), cache)
     return program, program.json("launch.py", *TINY, *UNEVEN, "--set", "train.epochs=2", "--set", "train.ranks=2")

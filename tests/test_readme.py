@@ -6,7 +6,7 @@ import pytest
 
 from lib.competitions import load, presets
 from lib.launching.preparing.plan import Request, make_plan
-from tests.conftest import PROJECT
+from tests.programs import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 COMPETITIONS = (PROJECT / "docs" / "competitions.md").read_text()

@@ -12,7 +12,7 @@ from lib.rasters import header_size, read_image, read_labels
 from lib.rasters.labels import open_labels
 from lib.rasters.radiometry import Radiometry
 from lib.rasters.reader import open_image
-from tests.conftest import PROJECT
+from tests.programs import PROJECT
 from tests.test_mask_values import FLOOD
 
 SAMPLES = PROJECT.parent / "shared" / "data"

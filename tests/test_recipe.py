@@ -7,7 +7,7 @@ import pytest
 
 from lib.errors import UsageError
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
-from tests.conftest import PROJECT
+from tests.programs import PROJECT
 
 
 def test_later_layers_win_and_origins_are_known():

@@ -12,7 +12,7 @@ from lib.launching.rehearsing.rerun import Pace, Rehearsal
 from lib.rasters import read_image
 from lib.submissions.hidden import hidden_root
 from lib.submissions.job import find_job
-from tests.conftest import program_in
+from tests.programs import program_in
 from tests.ready import TOML, field, ready_run
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.inference import restore
-from tests.conftest import PROJECT
+from tests.programs import PROJECT
 
 
 def by_torch(probabilities: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

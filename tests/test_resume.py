@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from lib import files
 from lib.recipe import resolve
 from lib.training import state
-from tests.conftest import PROJECT, some_scenes
+from tests.programs import PROJECT, some_scenes
 
 SESSIONS = """
 import json, os, shutil, sys, time

@@ -10,8 +10,8 @@ from lib import files
 from lib.launching.kaggle.uploads import TRIES
 from lib.submissions import expected
 from lib.submissions.truth import score_file, truth_in
-from tests.conftest import Program, interrupt, program_in, wait_for
 from tests.loopback import Competition, HtmlPage, Refuse, Replace, Reset, Slow
+from tests.programs import Program, interrupt, program_in, wait_for
 
 
 @pytest.fixture

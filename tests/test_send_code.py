@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from lib import files
-from tests.conftest import Program, interrupt, only, program_in, wait_for
 from tests.loopback import Competition, HtmlPage, Refuse, Reset
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import Program, interrupt, only, program_in, wait_for
 from tests.ready import SLUG, field, ready_run
 
 WORDS = ("submit.py", "send", "--code", "--gpu", "none")

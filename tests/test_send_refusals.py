@@ -9,8 +9,8 @@ from lib import files
 from lib.errors import Refused
 from lib.launching.kaggle import board
 from lib.launching.kaggle.board import Board
-from tests.conftest import Program, program_in, wait_for
 from tests.loopback import Competition, CutUpload, HtmlPage, Refuse, Replace, Reset, Slow
+from tests.programs import Program, program_in, wait_for
 from tests.ready import SLUG, field, ready_run, with_file
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from lib.launching.preparing import bundle
 from lib.progress import parse
 from lib.recipe import resolve
 from lib.training import state
-from tests.conftest import given
+from tests.programs import given
 
 SETTINGS = {"train.epochs": 2, "train.steps": 60, "train.batch": 2, "data.crop": 32, "infer.window": 512}
 

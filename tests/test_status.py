@@ -11,8 +11,8 @@ from lib import files
 from lib.launching import ledger
 from lib.launching.ledger_words import made_words
 from lib.launching.standing import Row, Standing, correlation, ranks
-from tests.conftest import program_in
 from tests.loopback import Competition, Submission
+from tests.programs import program_in
 from tests.ready import SLUG, field, ready_run, with_file
 
 NOW = datetime(2026, 1, 4, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 
 from lib import files
 from lib.launching.runs import Run
-from tests.conftest import ON_T4, PROJECT, WITHOUT_GPU, only, wait_for
 from tests.loopback import Refuse
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import ON_T4, PROJECT, WITHOUT_GPU, only, wait_for
 
 
 @pytest.fixture

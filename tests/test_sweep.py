@@ -10,9 +10,9 @@ from lib import files
 from lib.errors import UsageError
 from lib.launching import trials
 from lib.recipe import parse_setting
-from tests.conftest import ON_T4, TINY, WITHOUT_GPU, wait_for
 from tests.loopback import Reset
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import ON_T4, TINY, WITHOUT_GPU, wait_for
 
 SWEEP = "grid.train.lr = [0.1, 0.01, 0.001]\n[[trials]]\ntrain.seed = 1\n[[trials]]\ntrain.seed = 2\n"
 

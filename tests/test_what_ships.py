@@ -15,8 +15,8 @@ from lib.errors import UsageError
 from lib.launching.preparing import ignore, leaks
 from lib.launching.preparing.bundle import pack
 from lib.recipe import Recipe
-from tests.conftest import PROJECT, TINY, WITHOUT_GPU, only
 from tests.loopback.quick_kernel import quick_python
+from tests.programs import PROJECT, TINY, WITHOUT_GPU, only
 
 KAGGLE = "KGAT_" + "a1b2c3d4" * 4
 HUGGING_FACE = "hf_" + "aB3dE5gH7j" * 4

@@ -4,9 +4,9 @@ from functools import partial
 
 import requests
 
-from tests import conftest
+from tests import programs
 
-wait_for = partial(conftest.wait_for, seconds=10.0)
+wait_for = partial(programs.wait_for, seconds=10.0)
 
 GATED = """
 import pathlib, time
