@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.competitions.loader import find
+from lib.competitions.loader import find, load
 from lib.errors import Refused
 from lib.launching.preparing import bundle
 from lib.launching.preparing.plan import Request, make_plan, write_kernel
@@ -199,7 +199,7 @@ def test_flag_beats_environment_beats_file_beats_competition(tmp_path):
     request_ = Request(competition="sample", recipe=own, settings=("train.epochs=40",))
     plan = make_plan(request_, environment={"SWATH_TRAIN__EPOCHS": "30", "SWATH_TRAIN__BATCH": "6"})
     assert (plan.recipe.train.epochs, plan.recipe.train.batch, plan.recipe.train.lr) == (40, 6, 0.1)
-    assert plan.recipe.data.crop == 128, "the competition's own"
+    assert plan.recipe.data.crop == load("sample").recipe["data"]["crop"] != Recipe().data.crop, "the competition's own"
     assert plan.origins["train.batch"] == "the environment"
 
 
