@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 
 from lib import files
 from lib.errors import Failed
-from lib.rasters.opening import environment
+from lib.rasters.opening import environment, leave_unheard
 from lib.rasters.places import Georeference
 
 TILE = 512
@@ -103,7 +102,7 @@ def write_geotiff(
     describe the bands. BigTIFF from 4 GB on. Raises `Failed` where nothing can be written.
     """
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import RasterioError
     from rasterio.windows import Window
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,16 +115,15 @@ def write_geotiff(
     form |= {"compress": "deflate", "bigtiff": "if_safer", "interleave": "band", "num_threads": "all_cpus"} | tiles
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
     os.close(handle)
+    leave_unheard()
     try:
-        with warnings.catch_warnings(), environment():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(name, "w", **form, **place) as file:
-                file.update_tags(**(tags or {}))
-                for number, text in enumerate(names, start=1):
-                    file.set_band_description(number, text)
-                for top, left, block in blocks:
-                    planes = block if block.ndim == 3 else block[None]
-                    file.write(planes, window=Window(left, top, planes.shape[2], planes.shape[1]))
+        with environment(), rasterio.open(name, "w", **form, **place) as file:
+            file.update_tags(**(tags or {}))
+            for number, text in enumerate(names, start=1):
+                file.set_band_description(number, text)
+            for top, left, block in blocks:
+                planes = block if block.ndim == 3 else block[None]
+                file.write(planes, window=Window(left, top, planes.shape[2], planes.shape[1]))
         os.chmod(name, 0o644)
         os.replace(name, path)
     except RasterioError as error:

@@ -71,14 +71,22 @@ def told(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {reason.splitlines()[0]}", AGAIN) from None
 
 
-def opened(path: Path, **more: Any) -> Any:
-    """A file opened by rasterio, for reading. Its remark on pictures that lie nowhere is not heard from then on."""
-    import rasterio
+def leave_unheard() -> None:
+    """From now on rasterio's remark on pictures that lie nowhere is not heard: a plain TIFF is as welcome.
+
+    In no thread: `warnings.catch_warnings` would bring back what other threads have just left.
+    """
     from rasterio.errors import NotGeoreferencedWarning
 
-    unheard = ("ignore", None, NotGeoreferencedWarning, None, 0)
-    if warnings.filters[:1] != [unheard]:  # `catch_warnings` would bring back what other threads have just left
+    if warnings.filters[:1] != [("ignore", None, NotGeoreferencedWarning, None, 0)]:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+
+
+def opened(path: Path, **more: Any) -> Any:
+    """A file opened by rasterio, for reading."""
+    import rasterio
+
+    leave_unheard()
     with environment():
         return rasterio.open(path, **more)
 

@@ -7,7 +7,6 @@ content = encode_tiff(pixels, place)             # bytes of a TIFF; a GeoTIFF wi
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 
 from lib.errors import DataError
+from lib.rasters.opening import leave_unheard
 from lib.rasters.places import Georeference
 
 if TYPE_CHECKING:
@@ -47,13 +47,12 @@ def read_planes(path: Path) -> np.ndarray | None:
 def _opened(file: Path | bytes) -> Iterator[DatasetReader]:
     """A TIFF opened by GDAL, without its remark on pictures that lie nowhere."""
     import rasterio  # it takes a third of a second to load, and most masks are PNGs
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import RasterioError
 
+    leave_unheard()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(io.BytesIO(file) if isinstance(file, bytes) else file) as found:
-                yield found
+        with rasterio.open(io.BytesIO(file) if isinstance(file, bytes) else file) as found:
+            yield found
     except RasterioError as error:
         name = "a picture" if isinstance(file, bytes) else file
         raise DataError(f"{name} is not a readable TIFF: {error}") from None

@@ -78,21 +78,21 @@ def find_job(competition: Competition, root: Path, run: Trained | None = None) -
             f"{competition.name} has no test images under {root}",
             "say which images the file is for: --sample CSV, or --data DIR with test images",
         )
-    images = held_out_under(root, competition, run)
+    images = held_out_among(find_pairs(competition.data.train, root), root, competition, run)
     truth = {pair.id: pair.mask for pair in images}
     return Job(competition, images, "validation", truth, None, extents_of(competition, root))
 
 
 def held_out_pairs(competition: Competition, data: Path | None, run: Trained) -> list[Pair]:
     """The images, or parts of them, that a run held out, under the data root that was given, or else the run's."""
-    return held_out_under(home_root(competition, data or run.data, cache_folder()), competition, run)
+    root = home_root(competition, data or run.data, cache_folder())
+    return held_out_among(find_pairs(competition.data.train, root), root, competition, run)
 
 
-def held_out_under(root: Path, competition: Competition, run: Trained) -> list[Pair]:
-    """The images, or parts of them, that a run held out; `UsageError` when the data root lacks any."""
-    pairs = {pair.id: pair for pair in find_pairs(competition.data.train, root)}
-    held_out = run.held_out
-    found = {image: pair_named(image, pairs, competition, shapes(competition)) for image in held_out}
+def held_out_among(pairs: list[Pair], root: Path, competition: Competition, run: Trained) -> list[Pair]:
+    """Those of a data root's pairs, or the parts of them, that a run held out; `UsageError` when it lacks any."""
+    known, held_out = {pair.id: pair for pair in pairs}, run.held_out
+    found = {image: pair_named(image, known, competition, shapes(competition)) for image in held_out}
     lost = [image for image, pair in found.items() if pair is None]
     if lost:
         raise UsageError(

@@ -29,7 +29,7 @@ from lib.inference.label_quality import PARTS, Division, Judged, Judgement, crop
 from lib.recipe import Recipe
 from lib.reporting.labels_page import page
 from lib.reporting.tile_gallery import TileGallery
-from lib.submissions.job import held_out_under, shapes
+from lib.submissions.job import held_out_among, shapes
 from lib.submissions.pipeline import Track, TrainedRun
 
 PICTURES = 40
@@ -103,7 +103,7 @@ def _division(run: TrainedRun, competition: Competition, recipe: Recipe, root: P
     known, shape_of = {pair.id: pair for pair in pairs}, shapes(competition)
     named = [pair_named(name, known, competition, shape_of) for name in recipe.data.exclude]
     trained = lists.read(pairs, competition, root, shape_of).train if is_official(competition, recipe) else None
-    return Division.of(held_out_under(root, competition, run), [pair for pair in named if pair], trained)
+    return Division.of(held_out_among(pairs, root, competition, run), [pair for pair in named if pair], trained)
 
 
 def _part(found: Judgement, part: str, listed: set[str], competition: Competition) -> dict[str, Any]:

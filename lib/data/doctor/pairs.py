@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def by_patterns(competition: Competition, root: Path, divided: Callable[[list[Pa
     strays = [path for path, _ in find(root, source.masks) if path not in expected]
     findings += _partners(root, lonely, strays, len(images))
     findings += _colliding(source, images)
-    findings += _stems([path for path, _, _ in images], root, source)
+    findings += _stems({path: identity for path, _, identity in images}, root, source)
     if len({pair.id for pair in pairs}) == len(pairs):
         parts = divided(pairs)
         for record in records:
@@ -98,7 +98,7 @@ def guessed(root: Path) -> Found:
         records.append(Record(identity, identity, Picture(image), Mask(mask) if mask else None, part))
     tests = [path for path in lonely if part_of(path, root) == "test"]
     findings = _partners(root, [(path, None) for path in lonely if path not in tests], strays, len(records))
-    findings += _stems([image for image, _ in pairs], root, None)
+    findings += _stems({image: "" for image, _ in pairs}, root, None)
     records += _strays(strays, root)
     return Found(sorted(records, key=lambda record: record.id), findings)
 
@@ -174,8 +174,9 @@ def _colliding(source: Source, images: list) -> list[Finding]:
     return [Finding("error", "ids", what, where, len(where) / len(images), fix, Example(every[0], other=every[1]))]
 
 
-def _stems(images: list[Path], root: Path, source: Source | None) -> list[Finding]:
-    """The same file name in several folders: an id of the name alone would not tell them apart."""
+def _stems(images: Mapping[Path, str], root: Path, source: Source | None) -> list[Finding]:
+    """The same file name in several folders: an id of the name alone would not tell them apart. `images`: with the ids
+    that `source` gives them."""
     paths = defaultdict(list)
     for path in images:
         paths[path.stem].append(path)
@@ -190,8 +191,7 @@ def _stems(images: list[Path], root: Path, source: Source | None) -> list[Findin
     if source is None:
         fix = "let ids name the folder too, in the competition's file: data.train.id"
         return [Finding("warning", "ids", what, where, len(where) / len(images), fix, example)]
-    ids = {source.identity(found) for path, found in find_images(source, root) if path.stem == stem}
-    if len(ids) < len(every):  # told as colliding ids
+    if len({images[path] for path in every}) < len(every):  # told as colliding ids
         return []
     pattern = source.id or "_".join(f"{{{name}}}" for name in fields(source.images))
     what += f" below {folder or root.name}; ids tell them apart ({pattern})"

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 
 import numpy as np
-import rasterio.errors
 import rasterio.features
 import shapely
 from shapely.geometry import MultiPolygon, Polygon, shape
 
 from lib.errors import DataError
+from lib.rasters.opening import leave_unheard
 from lib.submissions.payloads.grid import PIXELS, Grid
 from lib.submissions.rle import glimpse
 
@@ -44,10 +43,9 @@ def text(chosen: np.ndarray, top: int = 0, left: int = 0, grid: Grid = PIXELS, m
 def outline(chosen: np.ndarray, top: int = 0, left: int = 0) -> Polygon | MultiPolygon:
     """The polygons along the pixels' edges of an (H, W) bool mask, traced by GDAL."""
     moved = rasterio.Affine.translation(left, top)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        found = rasterio.features.shapes(chosen.view(np.uint8), mask=chosen, connectivity=4, transform=moved)
-        polygons = [shape(outlined) for outlined, _ in found]
+    leave_unheard()
+    found = rasterio.features.shapes(chosen.view(np.uint8), mask=chosen, connectivity=4, transform=moved)
+    polygons = [shape(outlined) for outlined, _ in found]
     valid = [polygon if polygon.is_valid else shapely.make_valid(polygon) for polygon in polygons]
     return valid[0] if len(valid) == 1 else MultiPolygon(valid)
 
