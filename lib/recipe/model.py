@@ -1,4 +1,4 @@
-"""`model.…`: the network and the weights that it starts from."""
+"""`model.…`: the network, the weights that it starts from, and which of them are trained from when on."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class ModelRecipe(Strict):
     """`imagenet`: timm's pretrained weights, from the hub. `none`: random. Or a checkpoint's path."""
     decoder_channels: Annotated[FiveChannels | None, Auto] = None
     """Channels of the five decoder stages of unet, unetplusplus and manet, deepest first. auto: theirs."""
+    freeze: Literal["none", "encoder"] | int = "none"
+    """What is not trained: nothing · the encoder · so many of the encoder's stages, from the first. Batch norms in there
+    keep their statistics too."""
+    thaw: int = Field(default=0, ge=0)
+    """The epoch, from 1, from which on everything is trained; 0: what is frozen stays so."""
 
     @model_validator(mode="after")
     def _decoder_fits(self) -> ModelRecipe:

@@ -1,0 +1,71 @@
+"""The losses, optimizers and schedules that a recipe can name, with their options and what those are by default.
+
+Importing this module needs no torch; what stands behind the names: lib/training/losses.py, optimizers.py, schedules.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lib.recipe.terms import Term, call, known, terms
+
+LOSSES: dict[str, dict[str, Any]] = {
+    "ce": {"smooth": 0.0},
+    "focal": {"gamma": 2.0},
+    "dice": {"smooth": 0.0},
+    "log_cosh_dice": {"smooth": 0.0},
+    "jaccard": {"smooth": 0.0},
+    "tversky": {"alpha": 0.3, "beta": 0.7, "smooth": 0.0},
+    "focal_tversky": {"alpha": 0.3, "beta": 0.7, "gamma": 0.75, "smooth": 0.0},
+    "lovasz": {"per_image": False},
+}
+"""`alpha` weighs pixels wrongly given to a class, `beta` those that it misses."""
+
+OPTIMIZERS = (
+    "adamw", "adam", "sgd", "nadam", "radam", "adamax", "adagrad", "adadelta", "rmsprop", "asgd", "adafactor",
+)  # fmt: skip
+"""torch.optim's, whose options are torch's own."""
+
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "cosine": {"floor": 0.0},
+    "onecycle": {"rise": 0.3, "start": 25.0, "end": 1e4},
+    "poly": {"power": 0.9},
+    "step": {"every": 0.3, "factor": 0.1},
+    "plateau": {"factor": 0.5, "patience": 3, "threshold": 1e-4, "floor": 0.0},
+    "constant": {},
+}
+"""`floor`: the least share of the peak. `every`: share of the run between two steps. `patience`: validations without a
+better score by `threshold` (a share of it) that are let pass."""
+
+
+def loss(text: str) -> str:
+    """Check `train.loss`; `ValueError` with what is allowed."""
+    parts = loss_terms(text)
+    if any(part.weight < 0 for part in parts) or not any(part.weight for part in parts):
+        raise ValueError(f"found {text!r}; weights of losses are 0 or more, and one of them is more")
+    return text
+
+
+def loss_terms(text: str) -> tuple[Term, ...]:
+    """The terms of a loss, each known."""
+    parts = terms(text)
+    for part in parts:
+        known(part.call, LOSSES, text)
+    return parts
+
+
+def optimizer(text: str) -> str:
+    """Check `train.optimizer`'s name; torch checks its options."""
+    one = call(text)
+    if one.name not in OPTIMIZERS:
+        raise ValueError(f"found {one.name!r}; one of {', '.join(OPTIMIZERS)}")
+    for option in ("lr", "weight_decay"):
+        if option in one.options:
+            raise ValueError(f"found {option} in {text!r}; it is the key train.{option}")
+    return text
+
+
+def schedule(text: str) -> str:
+    """Check `train.schedule`; `ValueError` with what is allowed."""
+    known(call(text), SCHEDULES, text)
+    return text
