@@ -28,10 +28,9 @@ garbage.seldom()
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch.utils.data import DataLoader
 
 from lib import files
-from lib.data.datasets import EpochShare, ImageShare, TrainingCrops, WholeImages, as_it_is
+from lib.data.datasets import TrainingCrops
 from lib.data.ready import Ready, make_ready
 from lib.data.roots import find_root
 from lib.errors import Failed, UsageError, guarded
@@ -48,9 +47,11 @@ from lib.reporting.overlays import overlay
 from lib.training import devices, ranks, resume, state
 from lib.training.gpus import Gpus
 from lib.training.keeper import Keeper
-from lib.training.lightning import seed_everything
+from lib.training.lightning import fabric_of, seed_everything, synchronized
 from lib.training.limit import Limit, SessionEnds
-from lib.training.loop import Training, fabric
+from lib.training.loaders import Share, crop_loader, image_loader
+from lib.training.loop import Training
+from lib.training.tryout import settle
 from lib.training.watch import Watch
 
 garbage.usual()
@@ -84,6 +85,7 @@ def main() -> None:
         train(folders, device, count, ready, limit)
         return
     try:
+        settle(folders, recipe, device, count)
         if count > 1:
             print(f"starting {count} ranks", flush=True)
             processes = ranks.Ranks(Path(__file__), count)
@@ -105,15 +107,9 @@ def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit 
     limit = limit or Limit()
     speaks = ranks.rank() == 0
 
-    # Loaders: each rank draws its own share of every step, and validates its own share of the images.
-    workers = recipe.data.workers
-    if workers is None:
-        workers = max(1, (os.cpu_count() or 1) // count) if device == "cuda" else 0
-    loading = {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": device == "cuda"}
+    # Where it goes on from: the state that an earlier session left, or nothing.
     crops = TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
     identity = state.identity(competition, recipe, ready.training, ready.held_out, crops.steps())
-
-    # Where it goes on from: the state that an earlier session left, or nothing.
     outputs = resume.predecessor(folders)
     earlier = None
     if outputs is not None:
@@ -130,6 +126,8 @@ def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit 
     model = build(recipe.model, classes, pretrained=earlier is None, encoder=encoder, radiometry=ready.radiometry)
     if recipe.starts_from and start:
         checkpoint.fill(model, checkpoint.read(start)[1], start)
+    if recipe.train.sync_batchnorm and count > 1:
+        model = synchronized(model, device)
 
     # Training: the best weights by the competition's own metric are kept.
     gpus = Gpus()
@@ -137,30 +135,20 @@ def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit 
         gpus.start()
     watch = Watch(recipe.train, crops.steps(), lambda: {"limit_s": limit.left, "gpus": gpus.latest}, speaks)
     keeper = Keeper(folders.working, competition, recipe)
-    shared = fabric(device, count, devices.precision(recipe.train, device), model)
+    shared = fabric_of(device, count, devices.precision(recipe.train, device), model)
     run = Training(shared, model, competition, recipe, identity, watch, keeper, limit, ready.class_weights)
     run.held_out = [pair.id for pair in ready.held_out]
     if earlier is not None:
         run.load_state_dict(earlier, outputs)
         if speaks:
             print(f"goes on from {folders.resumes}: epoch {run.epoch}, step {run.step} of {run.total}", flush=True)
-    train_loader = DataLoader(
-        crops,
-        batch_size=recipe.train.batch // count,
-        sampler=EpochShare(crops.steps(), recipe.train.batch, ranks.rank(), count, recipe.train.epochs, run.step),
-        generator=torch.Generator().manual_seed(recipe.train.seed),  # the global one belongs to the model
-        **loading,
-    )
-    validation_loader = DataLoader(
-        WholeImages(ready.held_out, ready.reading, recipe.data.scale),
-        batch_size=None,
-        sampler=ImageShare(len(ready.held_out), ranks.rank(), count),
-        collate_fn=as_it_is,
-        generator=torch.Generator().manual_seed(recipe.train.seed),
-        **loading,
-    )
+    share = Share(ranks.rank(), count)  # of every step's crops, and of the validation images
     with suppress(SessionEnds):
-        run.go(train_loader, validation_loader, folders.working)
+        run.go(
+            crop_loader(crops, recipe, share, device, run.step),
+            image_loader(ready, recipe, share, device),
+            folders.working,
+        )
     if count > 1:
         dist.destroy_process_group()
     if speaks:
@@ -226,9 +214,9 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
         picture = overlay(shown, truth, labels, run.competition, title)
         files.write(folders.working / "overlays" / f"{pair.id}.png", encode_png(picture))
     (folders.working / state.STATE).unlink(missing_ok=True)
-    if run.diverged:
+    if run.stopping.diverged:
         raise Failed(
-            f"the weights were not numbers any more after epoch {run.diverged}, and training stopped there; "
+            f"the weights were not numbers any more after epoch {run.stopping.diverged}, and training stopped there; "
             f"the best are those of epoch {best.epoch}",
             f"a smaller learning rate: --set train.lr={recipe.train.lr / 3:.2g}",
         )

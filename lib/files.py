@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,16 @@ def write(path: Path, content: bytes | str) -> None:
     """Write `content` to `path` in one step (UTF-8 for text)."""
     with replacing(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file, whole or not at all; onto itself it is left as it is."""
+    if source.resolve() == target.resolve():
+        return
+    if not source.is_file():
+        raise Failed(f"{source} is missing")
+    with open(source, "rb") as read, replacing(target) as written:
+        shutil.copyfileobj(read, written)
 
 
 def write_json(path: Path, value: Any) -> None:

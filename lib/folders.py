@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from lib.competitions import Competition
     from lib.recipe import Recipe
 
+SETTINGS = "SWATH_SETTINGS"
+"""The variable with what a session has found out about its recipe, such as {"train.batch": 16}, for its ranks."""
+
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder of launch.py."""
 
@@ -84,8 +87,12 @@ class Folders:
         return parse(self.payload / "competition.toml")
 
     def recipe(self) -> Recipe:
-        """The resolved recipe that the bundle carries."""
+        """The resolved recipe that the bundle carries, with what this session has found out."""
         from lib.recipe import Recipe
         from lib.validation import validated
 
-        return validated(Recipe, json.loads((self.payload / "recipe.json").read_text()), lambda key: "recipe.json")
+        recipe = json.loads((self.payload / "recipe.json").read_text())
+        for key, value in json.loads(os.environ.get(SETTINGS, "{}")).items():
+            table, name = key.split(".")
+            recipe.setdefault(table, {})[name] = value
+        return validated(Recipe, recipe, lambda key: "recipe.json")

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from lib.competitions import IGNORE, load
+from lib.competitions import load
 from lib.errors import Failed, UsageError
 from lib.launching.following.show import TrainingView
 from lib.models import build, checkpoint, has_unused_parameters
 from lib.progress import line, parse
 from lib.recipe import ModelRecipe, Recipe, TrainRecipe, resolve
-from lib.training.losses import Loss
-from lib.training.optimizer import adamw, averaged, rate, set_rate
 from lib.training.watch import Watch
 from tests.programs import PROJECT
 
@@ -147,88 +145,6 @@ def test_files_that_are_no_checkpoint(tmp_path, model):
     other = build(ModelRecipe(**{**SMALL, "decoder_channels": (16, 16, 16, 16, 8)}), classes=6)
     with pytest.raises(Failed, match="do not fit the model"):
         checkpoint.fill(other, checkpoint.read(path)[1], path)
-
-
-def test_the_loss_by_hand():
-    logits = torch.tensor([[[[2.0, -1.0]], [[0.0, 3.0]]]])  # one image, two classes, two pixels
-    labels = torch.tensor([[[0, 1]]])
-    probability = logits.softmax(1)
-    ce = -(probability[0, 0, 0, 0].log() + probability[0, 1, 0, 1].log()) / 2
-    dice = [2 * probability[0, c, 0, c] / (1 + probability[0, c].sum()) for c in (0, 1)]
-    assert Loss(TrainRecipe(ce=1, dice=0))(logits, labels).item() == pytest.approx(ce.item(), abs=1e-6)
-    assert Loss(TrainRecipe(ce=0, dice=1))(logits, labels).item() == pytest.approx(1 - sum(dice).item() / 2, abs=1e-5)
-    both = Loss(TrainRecipe(ce=0.25, dice=2))(logits, labels).item()
-    assert both == pytest.approx(0.25 * ce.item() + 2 * (1 - sum(dice).item() / 2), abs=1e-5)
-
-
-def test_ignored_pixels_do_not_move_the_loss():
-    torch.manual_seed(0)
-    logits, labels = torch.randn(2, 4, 9, 11), torch.randint(0, 4, (2, 9, 11))
-    labels[:, 3:6] = IGNORE
-    changed = logits.clone()
-    changed[:, :, 3:6] = 50 * torch.randn(2, 4, 3, 11)
-    loss = Loss(TrainRecipe())
-    assert loss(logits, labels).item() == pytest.approx(loss(changed, labels).item(), rel=1e-6)
-    nothing = torch.full_like(labels, IGNORE)
-    assert loss(logits.requires_grad_(), nothing).item() == 0
-    loss(logits, nothing).backward()
-    assert torch.isfinite(logits.grad).all()
-
-
-def test_the_rate_rises_then_falls_to_zero():
-    rates = [rate(step, 100, 0.1) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[9] == 1.0
-    assert rates[100] == pytest.approx(0, abs=1e-9)
-    assert rates[:10] == sorted(rates[:10])
-    assert rates[9:] == sorted(rates[9:], reverse=True)
-    assert rates[55] == pytest.approx(0.5, abs=0.01)
-
-
-@pytest.fixture
-def optimizing():
-    """Ten steps, five of them warm-up."""
-    return TrainRecipe(lr=0.01, warmup=0.5, weight_decay=0.125)
-
-
-def test_the_optimizer_follows_the_rate(model, optimizing):
-    optimizer, rates = adamw(model, optimizing), []
-    for step in range(10):
-        set_rate(optimizer, optimizing, step, 10)
-        rates.append([group["lr"] for group in optimizer.param_groups])
-    assert [one for one, _ in rates[:6]] == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01, 0.01])
-    assert [one for one, _ in rates[6:]] == pytest.approx(
-        [0.01 * (1 + np.cos(np.pi * n / 5)) / 2 for n in (1, 2, 3, 4)]
-    )
-    assert all(one == other for one, other in rates)
-
-
-def test_norms_and_biases_do_not_decay(model, optimizing):
-    decay = {id(p): group["weight_decay"] for group in adamw(model, optimizing).param_groups for p in group["params"]}
-    seen = set()
-    for part in model.modules():
-        for name, weight in part.named_parameters(recurse=False):
-            plain = name == "bias" or isinstance(part, torch.nn.modules.batchnorm._BatchNorm)
-            assert decay.pop(id(weight)) == (0 if plain else 0.125), f"{name} of {part}"
-            seen.add(plain)
-    assert seen == {True, False}
-    assert not decay
-
-
-def test_the_average_of_the_weights_by_hand():
-    """Little is remembered at first, then 0.75 of what was; batch-norm statistics go the same way."""
-    model = torch.nn.BatchNorm1d(1)
-    average, expected = averaged(model, 0.75), 0.0
-    for step in range(60):
-        with torch.no_grad():
-            model.weight.fill_(step)
-            model.running_mean.fill_(-step)
-        average.update_parameters(model)
-        kept = min(0.75, (1 + step) / (10 + step)) if step else 0
-        expected = kept * expected + (1 - kept) * step
-        assert average.module.weight.item() == pytest.approx(expected, rel=1e-5)
-        assert average.module.running_mean.item() == pytest.approx(-expected, rel=1e-5)
-    assert expected == pytest.approx(59 - 3, abs=0.01), "a decay of 3/4 trails by three steps"
 
 
 def test_the_loss_told_is_the_epochs_mean(capsys):

@@ -45,11 +45,6 @@ def test_a_mistake_names_layer_key_and_what_is_allowed(setting, said):
     assert said in caught.value.reason
 
 
-def test_no_loss_is_a_mistake():
-    with pytest.raises(UsageError, match="ce and dice are both 0"):
-        resolve([("own.toml", {"train.ce": 0, "train.dice": 0})])
-
-
 def test_a_decoder_of_another_architecture():
     with pytest.raises(UsageError, match="not with fpn"):
         resolve([("own.toml", {"model": {"architecture": "fpn", "decoder_channels": [64, 32, 32, 16, 16]}})])

@@ -76,8 +76,10 @@ STOPS = {
     "before validations": [3, 6, None],
     "inside validations": [5, 8, None],
     "after an epoch and at once": [6, 0, None],
+    "before the average of the best epochs": [12, None],
 }
-"""Two epochs of three steps, two images: 3 looks before steps, 1 before the validation, 2 in it, and again."""
+"""Two epochs of three steps, two images: 3 looks before steps, 1 before the validation, 2 in it, and again; then 1
+before the average, and 2 in its validation."""
 
 SETTINGS = {
     "model.architecture": "fpn",  # its decoder drops channels at random
@@ -88,7 +90,11 @@ SETTINGS = {
     "train.epochs": 2,
     "train.steps": 3,
     "train.batch": 4,
+    "train.accumulate": 2,
+    "train.optimizer": "sgd(momentum=0.9)",
+    "train.schedule": "plateau(patience=0)",
     "train.ema": 0.5,
+    "train.average_best": 2,
     "data.validation": 0.25,
 }
 BY_THE_CLOCK = ("images_per_s", "data_wait", "seconds")

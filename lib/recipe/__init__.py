@@ -8,22 +8,27 @@ environment (`SWATH_TRAIN__EPOCHS=30`), `--set train.epochs=30`. Each key rememb
 Importing this module needs neither torch nor numpy.
 """
 
+from lib.recipe.choices import loss_terms
 from lib.recipe.data import DataRecipe
 from lib.recipe.infer import InferRecipe
 from lib.recipe.layers import from_environment, leaves, parse_setting, resolve
 from lib.recipe.model import POOLING, ModelRecipe
 from lib.recipe.recipe import Recipe
+from lib.recipe.terms import Call, call
 from lib.recipe.train import TrainRecipe
 
 __all__ = [
     "POOLING",
+    "Call",
     "DataRecipe",
     "InferRecipe",
     "ModelRecipe",
     "Recipe",
     "TrainRecipe",
+    "call",
     "from_environment",
     "leaves",
+    "loss_terms",
     "parse_setting",
     "resolve",
 ]

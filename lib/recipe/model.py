@@ -28,7 +28,7 @@ class ModelRecipe(Strict):
     decoder_channels: Annotated[FiveChannels | None, Auto] = None
     """Channels of the five decoder stages of unet, unetplusplus and manet, deepest first. auto: theirs."""
     freeze: Literal["none", "encoder"] | int = "none"
-    """What is not trained: nothing · the encoder · so many of the encoder's stages, from the first. Batch norms in there
+    """What is not trained: nothing · the encoder · so many of the encoder's stages, from the first. Batch norms there
     keep their statistics too."""
     thaw: int = Field(default=0, ge=0)
     """The epoch, from 1, from which on everything is trained; 0: what is frozen stays so."""

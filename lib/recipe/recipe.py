@@ -25,17 +25,25 @@ class Recipe(Strict):
 
     def must_share(self, ranks: int) -> None:
         """Raise `UsageError` when a step's crops cannot be shared out evenly, or are too few for the model."""
-        batch = self.train.batch
+        batch, accumulate = self.train.batch, self.train.accumulate
+        if batch is None:
+            return
         if batch % ranks:
             raise UsageError(
                 f"train.batch = {batch} cannot be divided over {ranks} GPUs",
                 f"--set train.batch={max(1, round(batch / ranks)) * ranks}, or fewer ranks: --set train.ranks=1",
             )
-        if batch == ranks and self.model.architecture in POOLING:
+        shares = ranks * accumulate
+        if batch % shares:
             raise UsageError(
-                f"train.batch = {batch} gives each of {ranks} rank(s) one crop, and {self.model.architecture} needs "
-                "two: its batch norm follows a pooling over the whole crop",
-                f"--set train.batch={2 * ranks}",
+                f"train.batch = {batch} cannot be divided over {ranks} rank(s) x train.accumulate = {accumulate}",
+                f"--set train.batch={max(1, round(batch / shares)) * shares}",
+            )
+        if batch == shares and self.model.architecture in POOLING:
+            raise UsageError(
+                f"train.batch = {batch} gives each pass of {ranks} rank(s) one crop, and {self.model.architecture} "
+                "needs two: its batch norm follows a pooling over the whole crop",
+                f"--set train.batch={2 * shares}",
             )
 
     @property

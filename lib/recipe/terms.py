@@ -1,7 +1,7 @@
 """Choices with numbers of their own, as recipes spell them: a name, options in brackets; losses are sums of such.
 
-    call("sgd(momentum=0.9, nesterov=true)")       # Call("sgd", {"momentum": 0.9, "nesterov": True})
-    terms("0.5*ce + 0.5*dice")                     # (Term(0.5, Call("ce")), Term(0.5, Call("dice")))
+call("sgd(momentum=0.9, nesterov=true)")       # Call("sgd", {"momentum": 0.9, "nesterov": True})
+terms("0.5*ce + 0.5*dice")                     # (Term(0.5, Call("ce")), Term(0.5, Call("dice")))
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ def known(one: Call, allowed: Mapping[str, Mapping[str, Any]], text: str) -> Non
             raise ValueError(f"found {option}={value} in {text!r}; {one.name} takes {takes}")
         usual = allowed[one.name][option]
         if isinstance(usual, bool) != isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(
-                f"found {option}={value} in {text!r}; it is {'true or false' if isinstance(usual, bool) else 'a number'}"
-            )
+            kind = "true or false" if isinstance(usual, bool) else "a number"
+            raise ValueError(f"found {option}={value} in {text!r}; it is {kind}")
 
 
 def _parsed(text: str) -> ast.expr:

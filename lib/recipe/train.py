@@ -19,8 +19,8 @@ class TrainRecipe(Strict):
     epochs: int = Field(default=40, ge=0)
     """0: validate the weights and stop."""
     batch: AutoInt = Field(default=16, ge=1)
-    """Crops an optimizer step, over all ranks together. auto: the smallest power of two that trains about as fast as any
-    that fits into the memory, found by trying before the first step."""
+    """Crops an optimizer step, over all ranks together. auto: found by trying before the first step, the smallest that
+    trains about as fast as any that fits into the memory and leaves an epoch 20 steps."""
     accumulate: int = Field(default=1, ge=1)
     """Forward passes that a rank's share of a step is divided into, where it does not fit at once."""
     steps: AutoInt = Field(default=None, ge=1)
@@ -32,8 +32,8 @@ class TrainRecipe(Strict):
         Literal["none", "frequency", "samples", "effective"] | tuple[Annotated[float, Field(ge=0)], ...],
         BeforeValidator(_numbers),
     ] = "none"
-    """Weights of the classes in ce and focal, from the training images' pixels: 1 − a class's frequency · inverse number
-    of samples · effective number of samples (lib/data/balance.py). Or a number for each class."""
+    """Weights of the classes in ce and focal, from the training images' pixels: 1 − a class's frequency · inverse
+    number of samples · effective number of samples (lib/data/balance.py). Or a number for each class."""
     optimizer: Annotated[str, AfterValidator(choices.optimizer)] = "adamw"
     """One of torch's by name, with its options: `sgd(momentum=0.9, nesterov=true)`."""
     lr: Annotated[float | None, Auto] = Field(default=1e-3, gt=0, le=10)
@@ -46,7 +46,7 @@ class TrainRecipe(Strict):
     """How the learning rate goes from its peak to the end: cosine, poly(power=0.9), onecycle, step, constant, or
     plateau(factor=0.5, patience=3), which lowers it when the metric stands still."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    """Share of all steps in which the learning rate rises linearly to the schedule's; onecycle has a rise of its own."""
+    """Share of all steps in which the learning rate rises linearly to its peak; onecycle has a rise of its own."""
     clip: float = Field(default=1.0, ge=0)
     """Largest gradient norm; 0 leaves gradients as they are."""
     ema: float = Field(default=0.0, ge=0, lt=1)
@@ -69,7 +69,7 @@ class TrainRecipe(Strict):
     """Processes that share a step, each with its own share of the crops in loss and batch norm. auto: one a GPU, one
     on a CPU."""
     sync_batchnorm: bool = False
-    """Batch norms see the crops of all ranks (GPUs only); else each rank's see its own, and validation their average."""
+    """Batch norms see the crops of all ranks (GPUs only); else each rank's see its own, and the first's are kept."""
     folds: int = Field(default=0, ge=0, le=20)
     """Train so many models, each without another part of the data, and keep the predictions of the parts left out."""
     gpus: Literal["ranks", "folds"] = "ranks"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,13 +45,19 @@ class Keeper:
 
     def keep(self, model: Segmenter, result: Validation, row: dict[str, Any]) -> None:
         """Keep a validation: its row, and the validated weights when they are the best so far."""
-        if self.best is None or result.score.value > self.best.score.value:
-            self.best = Best(row["epoch"], result.score, result.table, result.image_scores)
-            checkpoint.save(self.path, model, self.competition, self.recipe, result.score.value, row["epoch"])
+        self.keep_best(model, result, row["epoch"])
         measure = "score" if self.competition.metric.parts else self.competition.metric.measure
         per_class = {f"{measure}:{name}": part for name, part in result.score.per_class.items()}
         self.rows.append(row | {"metric": result.score.value} | per_class)
         self._write_rows()
+
+    def keep_best(self, model: Segmenter, result: Validation, epoch: int) -> bool:
+        """Keep the validated weights when they are the best so far; returns whether they are."""
+        if self.best is not None and not result.score.value > self.best.score.value:
+            return False
+        self.best = Best(epoch, result.score, result.table, result.image_scores)
+        checkpoint.save(self.path, model, self.competition, self.recipe, result.score.value, epoch)
+        return True
 
     def _write_rows(self) -> None:
         text = io.StringIO(newline="")
@@ -81,6 +86,4 @@ class Keeper:
         self.best = Best(best["epoch"], Score(**best["score"]), table, [tuple(item) for item in best["image_scores"]])
         weights = outputs / self.path.relative_to(self.folder)
         checkpoint.read(weights)  # whole, or an error that names it
-        if weights != self.path:
-            with open(weights, "rb") as source, files.replacing(self.path) as target:
-                shutil.copyfileobj(source, target)
+        files.copy(weights, self.path)
