@@ -27,14 +27,18 @@ OFFLINE = (
 )
 
 ONE_WIDTH = {
+    "fpn": ("decoder_pyramid_channels", "decoder_segmentation_channels"),
     "pspnet": ("psp_out_channels",),
     "segformer": ("decoder_segmentation_channels",),
     "dpt": ("decoder_fusion_channels",),
 }
 """What the width of a decoder is called, where that is not decoder_channels."""
 
-LEAST = {"pan": 128}
-"""Pixels a side that an architecture needs: this one halves its input seven times."""
+DENSE = ("deeplabv3", "deeplabv3plus", "pan")
+"""Architectures that ask their encoder to halve the image less often."""
+
+LEAST = {"pan": 128, "fpn": 64}
+"""Pixels a side that an architecture needs: pan halves its input seven times, and fpn's group norms need two values."""
 
 
 def build(
@@ -55,8 +59,8 @@ def build(
     """
     pretrained = pretrained and encoder is None
     download = pretrained and recipe.weights == "imagenet"
-    if download:
-        go_offline_unless_reachable()
+    if download and not is_reachable():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # weights in the local cache, or an error without retries
     if recipe.architecture == PLAIN:
         return _wrapped(_plain(recipe, classes, radiometry.channels), recipe, radiometry)
     part = known(recipe.encoder)
@@ -76,7 +80,10 @@ def build(
             ) from error
         raise UsageError(f"{recipe.architecture} cannot be built on {recipe.encoder}: {first_line(error)}") from error
     except (ValueError, TypeError, AssertionError) as error:
-        raise UsageError(f"{recipe.architecture} cannot be built on {recipe.encoder}: {first_line(error)}") from error
+        why = first_line(error)
+        if "output_stride" in why or (isinstance(error, AssertionError) and recipe.architecture in DENSE):
+            why = "it needs denser maps than this encoder can give"
+        raise UsageError(f"{recipe.architecture} cannot be built on {recipe.encoder}: {why}") from error
     if encoder is not None:
         _fill_encoder(net, encoder)
     model = _wrapped(net, recipe, radiometry)
@@ -117,8 +124,6 @@ def _decoder_width(recipe: ModelRecipe) -> dict[str, Any]:
     asked = recipe.decoder_channels
     if not asked:
         return {}
-    if recipe.architecture == "fpn":
-        return {"decoder_pyramid_channels": asked, "decoder_segmentation_channels": asked // 2}
     return dict.fromkeys(ONE_WIDTH.get(recipe.architecture, ("decoder_channels",)), asked)
 
 
@@ -169,15 +174,6 @@ def has_unused_parameters(model: Segmenter) -> bool:
     model.zero_grad(set_to_none=True)
     model.train(training)
     return unused
-
-
-def go_offline_unless_reachable() -> None:
-    """Where the hub cannot be reached: weights from the local cache, or an error without retries.
-
-    Its client reads the variable when it is first imported.
-    """
-    if not is_reachable():
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def is_reachable() -> bool:

@@ -1,7 +1,7 @@
 """`model.…`: the network, the weights that it starts from, and which of them are trained from when on.
 
 The architectures are segmentation-models-pytorch's on a timm encoder, and two of the kit's own: `plain_unet`, a U-Net
-from scratch (lib/models/plain_unet.py), and `encoder_decoder`, a decoder that reads nothing but an encoder's deepest map
+from scratch (lib/models/plain_unet.py), and `encoder_decoder`, a decoder that reads an encoder's deepest map alone
 (lib/models/encoder_decoder.py).
 """
 
@@ -42,7 +42,7 @@ class ModelRecipe(Strict):
     ] = "unet"  # fmt: skip
     """segmentation-models-pytorch's, or the kit's own plain_unet and encoder_decoder."""
     encoder: str = "resnet34"
-    """Any timm model that gives features: resnet50, convnext_tiny, swin_tiny_patch4_window7_224, …; or mit_b0 to mit_b5.
+    """Any timm model that gives features: resnet50, convnext_tiny, swin_tiny_patch4_window7_224, …, mit_b0 to mit_b5.
     For dpt a vision transformer such as vit_small_patch16_224; plain_unet has none."""
     weights: Annotated[str, AfterValidator(_weights)] = "imagenet"
     """`imagenet`: the encoder's pretrained weights, from the hub. `none`: random. Or what to start from: a file's path,
@@ -82,8 +82,9 @@ class ModelRecipe(Strict):
     def _belongs_together(self) -> ModelRecipe:
         if self.decoder_channels and not self._decoder_fits:
             raise ValueError(
-                f"decoder_channels goes with {', '.join(FIVE)} as five numbers, and with {', '.join(WIDE)} as one, not "
-                f"so with {self.architecture}; drop them with --set model.decoder_channels=auto"
+                f"decoder_channels goes with unet, unetplusplus, manet and encoder_decoder as five numbers, "
+                f"{'not with ' + self.architecture if self.architecture not in WIDE else 'with others as one'}; "
+                "drop them with --set model.decoder_channels=auto"
             )
         for name, owners in {
             "depth": OWN[:1], "width": OWN[:1], "norm": OWN[:1], "upsampling": OWN, "initialisation": OWN
@@ -95,8 +96,8 @@ class ModelRecipe(Strict):
                 )
         if self.architecture == PLAIN and self.weights == "imagenet":
             raise ValueError(
-                f"there are no pretrained weights for {PLAIN}: start from random ones with --set model.weights=none, or "
-                "from a file of weights"
+                f"there are no pretrained weights for {PLAIN}: start from random ones, --set model.weights=none, "
+                "or from a file of weights"
             )
         if self.thaw and self.freeze == "none":
             raise ValueError(f"thaw = {self.thaw}, and nothing is frozen: for example --set model.freeze=encoder")
