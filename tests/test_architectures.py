@@ -176,7 +176,7 @@ def test_words_that_make_no_sense_together(settings, said):
 
 
 def test_a_width_for_every_decoder():
-    for architecture in WIDE:
+    for architecture in ("fpn", "segformer", "pspnet"):
         counts = [
             sum(
                 p.numel() for p in build(small(architecture).model_copy(update={"decoder_channels": n}), 2).parameters()
