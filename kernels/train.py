@@ -38,8 +38,7 @@ from lib.folders import Folders
 from lib.inference.decision import Decision
 from lib.inference.labels import labels_of
 from lib.inference.predictor import Member, Predictor
-from lib.models import build, checkpoint
-from lib.models.brought import brought_weights
+from lib.models import checkpoint, starting
 from lib.rasters import encode_png
 from lib.rasters.reader import Pixels
 from lib.rasters.visible import visible
@@ -74,7 +73,7 @@ def main() -> None:
     device = devices.choose(recipe.train, gpu_asked=folders.plan()["gpu"] != "none")
     count = devices.ranks(recipe.train, device)
     recipe.must_share(count)
-    brought_weights(folders.inputs)  # what is missing is told before the images are read
+    starting.find(recipe, folders.inputs)  # what is missing is told before the images are read
 
     # Data: found, divided, measured, every file decoded once, tiles counted; ranks find it in the scratch folder.
     root = find_root(competition, folders).resolve()  # at home, errors name the user's folder, not a link to it
@@ -120,12 +119,8 @@ def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit 
     seed_everything(recipe.train.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
-    start = brought_weights(folders.inputs) or recipe.starts_from if earlier is None else None
-    encoder = None if recipe.starts_from else start
-    classes = len(competition.classes)
-    model = build(recipe.model, classes, pretrained=earlier is None, encoder=encoder, radiometry=ready.radiometry)
-    if recipe.starts_from and start:
-        checkpoint.fill(model, checkpoint.read(start)[1], start)
+    classes, is_fresh = len(competition.classes), earlier is None
+    model = starting.start(recipe, classes, ready.radiometry, folders.inputs, is_fresh, say if speaks else None)
     if recipe.train.sync_batchnorm and count > 1:
         model = synchronized(model, device)
 

@@ -31,11 +31,11 @@ def below(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
         yield from level
 
 
-def mounted(inputs: Path, most: int = 20) -> str:
+def mounted(inputs: Path, most: int = 20, root: str = "mounted are") -> str:
     """The end of an error: "mounted are:", and a few lines that show what is."""
     lines = [path.relative_to(inputs).as_posix() + ("/" if path.is_dir() else "") for path in _top(inputs)]
     shown = lines[:most] + ([f"… and {len(lines) - most} more"] if len(lines) > most else []) or ["nothing"]
-    return "mounted are:\n" + "\n".join(f"    {line}" for line in shown)
+    return f"{root}:\n" + "\n".join(f"    {line}" for line in shown)
 
 
 def _top(folder: Path) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from slugify import slugify
 
 from lib import files
 from lib.competitions import parse
-from lib.errors import DataError, Failed
+from lib.errors import DataError, Failed, UsageError
 from lib.models import build, checkpoint
 from lib.models.__main__ import try_out
 from lib.models.brought import brought_weights
@@ -140,13 +140,16 @@ def test_a_session_without_internet_starts_from_the_very_weights_of_the_hub(serv
     assert (offline.runs / "dry-run" / "kernel" / "kernel.py").read_text() == version.text
 
 
-def test_a_checkpoint_of_this_machine_goes_along(server, offline, field, tmp_path):
+def test_a_checkpoint_of_this_machine_goes_along(server, offline, field, tmp_path, capsys):
     path = tmp_path / "my best.safetensors"
     recipe, competition = Recipe(model={"encoder": ENCODER, "weights": str(path)}), parse(tmp_path / "field.toml")
     checkpoint.save(path, build(recipe.model, 2), competition, recipe, score=0.5, epoch=1)
     try_out(recipe, classes=2, channels=3)
-    with pytest.raises(Failed, match="do not fit the model"):
-        try_out(recipe, classes=3, channels=3)
+    try_out(recipe, classes=3, channels=3)
+    assert "new: segmentation_head (2 -> 3 classes)" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="not of unet on resnet10t") as caught:
+        try_out(Recipe(model={"encoder": "resnet10t", "weights": str(path)}), classes=2, channels=3)
+    assert caught.value.hint == f"--set model.encoder={ENCODER}"
 
     server.layout = "old"
     run = offline.json(*field, "--internet", "--set", f"model.weights={path}")

@@ -20,9 +20,11 @@ STRIDE = 32
 class Segmenter(nn.Module):
     """`forward`: (N, B, H, W) as `radiometry` feeds it, uint8 or float → (N, C, H, W) logits, any H and W."""
 
-    def __init__(self, net: nn.Module, radiometry: Radiometry = IMAGENET) -> None:
+    def __init__(self, net: nn.Module, radiometry: Radiometry = IMAGENET, least: int = STRIDE) -> None:
+        """`least`: pixels a side, a multiple of `STRIDE`, below which the network cannot work; images are padded."""
         super().__init__()
         self.net = net
+        self.least = least
         self.radiometry = radiometry
         self.register_buffer("mean", torch.tensor(radiometry.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(radiometry.std).view(1, -1, 1, 1), persistent=False)
@@ -50,7 +52,7 @@ class Segmenter(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]
         x = (images.to(self.mean.dtype) - self.mean) / self.std
-        below, right = -height % STRIDE, -width % STRIDE
+        below, right = (max(self.least, side + -side % STRIDE) - side for side in (height, width))
         if below or right:
             mode = "reflect" if below < height and right < width else "replicate"
             x = functional.pad(x, (0, right, 0, below), mode=mode)

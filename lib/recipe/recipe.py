@@ -53,10 +53,11 @@ class Recipe(Strict):
 
     @property
     def starts_from(self) -> Path | None:
-        """The checkpoint whose weights the run starts from, when the recipe names one."""
-        return None if self.model.weights in ("imagenet", "none") else Path(self.model.weights)
+        """The file of weights that the run starts from, when the recipe names one by its path."""
+        origin = self.model.origin
+        return Path(origin.name) if origin.kind == "file" else None
 
     @property
     def needs_hub(self) -> bool:
         """Whether the run downloads pretrained weights."""
-        return self.model.weights == "imagenet"
+        return self.model.origin.kind in ("imagenet", "hub")

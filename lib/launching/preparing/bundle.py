@@ -186,7 +186,7 @@ To look inside without running anything:
     python kernel.py unpack FOLDER
 
 Accelerator asked for: {gpu}.
-Model: {recipe.model.architecture} on {_plain(recipe.model.encoder)}, weights {_plain(recipe.model.weights)}.
+Model: {_plain(recipe.model.title)}, weights {_plain(recipe.model.weights)}.
 Inside (bytes, name), and {SMP} in site/ ({carried} files):
 
 {listing}

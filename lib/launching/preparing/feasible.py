@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lib.competitions import Competition, find_pairs, spelled
 from lib.errors import Refused, UsageError
-from lib.launching import durations
+from lib.launching import durations, runs
 from lib.launching.preparing.accelerators import TITLES
 from lib.recipe import Recipe
 
@@ -24,17 +25,29 @@ LONGEST = {"kaggle": SESSION_SECONDS, "colab": COLAB_SECONDS}
 
 
 def at_home(recipe: Recipe, place: Place) -> Recipe:
-    """The recipe with its checkpoint's full path: the session's own folder is another than the user's.
+    """The recipe with the full path of the file that it starts from: a session's folder is another than the user's.
 
-    A path below /kaggle is the session's, and stays.
+    `run:RUN` becomes the path of the run's best checkpoint. A path below /kaggle is the session's, and stays.
     """
-    start = recipe.starts_from
+    origin = recipe.model.origin
+    if origin.is_mounted and place != "kaggle":
+        raise UsageError(
+            f"model.weights = {recipe.model.weights!r}: what is on Kaggle is mounted only there",
+            "train there with --on kaggle, or download the file, and name its path",
+        )
+    start = runs.finished(origin.name).checkpoint if origin.kind == "run" else recipe.starts_from
     if start is None or (place == "kaggle" and start.is_relative_to("/kaggle")):
         return recipe
     if not start.expanduser().is_file():
-        raise UsageError(f"model.weights = {str(start)!r}: there is no such file", "imagenet, none, or a checkpoint")
+        raise UsageError(f"model.weights = {str(start)!r}: there is no such file", "imagenet, none, a file, or run:RUN")
     model = recipe.model.model_copy(update={"weights": str(start.expanduser().resolve())})
     return recipe.model_copy(update={"model": model})
+
+
+def attached(recipe: Recipe, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """kernel-metadata.json with the data set or the model that the recipe's weights lie in."""
+    more = recipe.model.origin.sources
+    return {**metadata, **{key: list(dict.fromkeys([*metadata[key], *names])) for key, names in more.items()}}
 
 
 def check_timeout(text: str | None, place: Place) -> int | None:
@@ -55,9 +68,9 @@ def session_limit(timeout: int | None, place: Place) -> int | None:
 
 def check_network(recipe: Recipe, place: Place) -> None:
     """Raise when a Colab machine would lack the weights that it starts from; to Kaggle they can travel."""
-    if place == "colab" and recipe.starts_from:
+    if place == "colab" and recipe.model.origin.kind in ("file", "run"):
         raise UsageError(
-            f"model.weights = {str(recipe.starts_from)!r} is a file of this machine, and a Colab machine cannot see it",
+            f"model.weights = {recipe.model.weights!r} is a file of this machine, and a Colab machine cannot see it",
             "start from imagenet or none there, or train here or on Kaggle",
         )
 

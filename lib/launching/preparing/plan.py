@@ -32,6 +32,7 @@ from lib.launching.preparing.feasible import (
     PLACES,
     Place,
     at_home,
+    attached,
     check_data,
     check_network,
     check_timeout,
@@ -159,7 +160,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         bundle=bundle,
         sessions=request.sessions,
         run_id=new_id(competition.name),
-        metadata=_metadata(request.kernel, competition, card, internet, place, predicting),
+        metadata=attached(recipe, _metadata(request.kernel, competition, card, internet, place, predicting)),
         members=predicting,
     )
 

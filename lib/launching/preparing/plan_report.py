@@ -95,7 +95,7 @@ def show_next(kernel: str, demand: Demand, checks: Iterable[Check]) -> None:
 def show_start(plan: Plan) -> None:
     """What is about to happen on this machine, in a line."""
     talk(
-        f"{plan.competition.name}: {plan.recipe.model.architecture} on {plan.recipe.model.encoder}, "
+        f"{plan.competition.name}: {plan.recipe.model.title}, "
         f"{_members(plan) if plan.members else _training(plan)}; "
         f"bundle of {len(plan.bundle.files)} files, {len(plan.bundle.source):,} bytes"
     )
@@ -126,7 +126,7 @@ def _limit(limit: int | None, asked: int | None, sessions: int) -> str:
 
 def _model(plan: Plan) -> str:
     model = plan.recipe.model
-    return f"{model.architecture} on {model.encoder}, weights {model.weights}"
+    return f"{model.title}, weights {model.weights}"
 
 
 def _data(plan: Plan) -> list[str]:

@@ -17,6 +17,7 @@ from lib import files
 from lib.errors import Refused, UsageError
 from lib.folders import PROJECT, cache_folder
 from lib.launching.preparing.plan import Plan
+from lib.launching.terminal import talk
 from lib.recipe import Recipe
 
 LIBRARIES = ("torch", "timm", "segmentation-models-pytorch")
@@ -25,18 +26,21 @@ LIBRARIES = ("torch", "timm", "segmentation-models-pytorch")
 def rehearse_model(plan: Plan) -> None:
     """Raise `UsageError` for a model that cannot be, `Refused` when it cannot be built or filled here."""
     known = _mark(plan)
-    if known.is_file():
-        return
-    in_models(_sizes(plan), plan.recipe)
-    files.write(known, plan.recipe.model.model_dump_json())
+    if not known.is_file():
+        files.write(known, in_models(_sizes(plan), plan.recipe))
+    for line in known.read_text(encoding="utf-8").splitlines()[1:]:
+        talk(line)
 
 
-def in_models(words: list[str], recipe: Recipe) -> None:
-    """Run `python -m lib.models WORDS` on a recipe: torch stays out of this process. Its errors are raised here."""
+def in_models(words: list[str], recipe: Recipe) -> str:
+    """Run `python -m lib.models WORDS` on a recipe: torch stays out of this process. Its errors are raised here.
+
+    Returns what it printed: the model, and what is known of the weights that it starts from.
+    """
     command = [sys.executable, "-m", "lib.models", *words]
     done = subprocess.run(command, input=recipe.model_dump_json(), cwd=PROJECT, capture_output=True, text=True)
     if not done.returncode:
-        return
+        return done.stdout
     ours = re.search(r"^error: (.*)", done.stderr, re.MULTILINE | re.DOTALL)
     if ours:
         reason, _, hint = ours[1].strip().partition("\n  next: ")

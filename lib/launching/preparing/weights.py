@@ -1,6 +1,6 @@
 """Weights that a session on Kaggle cannot get by itself go up as a private data set, once.
 
-They are the encoder's pretrained weights where the session has no internet, and a checkpoint of this machine:
+They are the hub's weights where the session has no internet, and a file of this machine:
 
     plan = attach(plan)      # plan.weights = {"dataset": "me/swath-weights-resnet34-1a2b3c4d", "file": …, "sha256": …}
 
@@ -25,6 +25,7 @@ from lib.launching.preparing.bundle import with_weights
 from lib.launching.preparing.plan import Plan
 from lib.launching.preparing.rehearsal import in_models
 from lib.launching.terminal import talk
+from lib.recipe.model import PLAIN
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Travelling:
     path: Path
     encoder: str
 
+    hub: str = ""
+    """The hub's repository, when a whole model comes from there."""
+
     @property
     def words(self) -> str:
         """What the data set's title begins with."""
@@ -43,11 +47,18 @@ class Travelling:
     @property
     def what(self) -> str:
         """What they are, for a person."""
+        if self.hub:
+            return f"the weights of hub:{self.hub}"
         return f"the pretrained weights of {self.encoder}" if self.name == ENCODER else files.shown(self.path)
+
+    @property
+    def wanted(self) -> list[str]:
+        """What `python -m lib.models` is told to write them."""
+        return ["hub" if self.hub else "encoder", str(self.path)]
 
 
 ENCODER = "encoder.safetensors"
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = "checkpoint"
 
 
 def travelling(plan: Plan) -> Travelling | None:
@@ -55,10 +66,14 @@ def travelling(plan: Plan) -> Travelling | None:
     recipe = plan.recipe
     if plan.place != "kaggle" or plan.members:
         return None
+    of = recipe.model.architecture.replace("_", " ") if recipe.model.architecture == PLAIN else recipe.model.encoder
+    if recipe.model.origin.kind == "hub" and not plan.internet:
+        return Travelling(f"{CHECKPOINT}.safetensors", _kept(plan), of, recipe.model.origin.name)
     if recipe.needs_hub and not plan.internet:
-        return Travelling(ENCODER, _kept(plan), recipe.model.encoder)
-    if recipe.starts_from and not recipe.starts_from.is_relative_to("/kaggle"):
-        return Travelling(CHECKPOINT, recipe.starts_from, recipe.model.encoder)
+        return Travelling(ENCODER, _kept(plan), of)
+    start = recipe.starts_from
+    if start and not start.is_relative_to("/kaggle"):
+        return Travelling(f"{CHECKPOINT}{start.suffix}", start, of)
     return None
 
 
@@ -134,9 +149,9 @@ def _with(plan: Plan, weights: Travelling, dataset: str) -> Plan:
 
 
 def _obtain(plan: Plan, weights: Travelling) -> None:
-    """Write the encoder's pretrained weights into the cache folder, from the hub or its cache."""
+    """Write the hub's weights into the cache folder, from the hub or its cache."""
     try:
-        in_models(["encoder", str(weights.path)], plan.recipe)
+        in_models(weights.wanted, plan.recipe)
     except Refused as error:
         raise Refused(
             f"the session will have no internet, so its pretrained weights must go up from here, and {error.reason}",
@@ -146,8 +161,9 @@ def _obtain(plan: Plan, weights: Travelling) -> None:
 
 
 def _kept(plan: Plan) -> Path:
-    """Where the encoder's weights are kept: which of its stages there are depends on the architecture."""
+    """Where the hub's weights are kept: which of an encoder's stages there are depends on the architecture."""
     model = plan.recipe.model
-    what = [model.architecture, *map(importlib.metadata.version, ("timm", "segmentation-models-pytorch"))]
+    whose = [model.weights] if model.origin.name else []
+    what = [model.architecture, *whose, *map(importlib.metadata.version, ("timm", "segmentation-models-pytorch"))]
     key = hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
     return cache_folder() / "weights" / f"{model.encoder.replace('/', '-')}-{key}.safetensors"
