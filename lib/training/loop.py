@@ -21,7 +21,8 @@ import torch
 
 from lib.competitions import Competition
 from lib.models import Segmenter
-from lib.models.freezing import encoder_parameters, freeze
+from lib.models.blocks import encoder_parameters
+from lib.models.freezing import freeze
 from lib.recipe import Recipe
 from lib.training import state as states
 from lib.training.agreement import Agreement

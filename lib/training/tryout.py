@@ -22,7 +22,7 @@ from lib.data.ready import Ready, make_ready
 from lib.data.roots import find_root
 from lib.errors import Failed, guarded
 from lib.folders import SETTINGS, Folders
-from lib.models.freezing import encoder_parameters
+from lib.models.blocks import encoder_parameters
 from lib.models.starting import start
 from lib.recipe import POOLING, Recipe
 from lib.training import batch_size, devices, lr_range, resume, state
