@@ -20,9 +20,11 @@ import torch
 
 from lib.competitions import Competition
 from lib.models import Segmenter, has_unused_parameters
+from lib.models.blocks import blocks
 from lib.recipe import Recipe
 from lib.training import state as states
 from lib.training.agreement import Agreement
+from lib.training.gradients import Gradients
 from lib.training.keeper import Keeper
 from lib.training.lightning import Fabric
 from lib.training.limit import Interrupted, Limit, SessionEnds
@@ -68,6 +70,7 @@ class Training:
         self.optimizer = adamw(self.model, recipe.train)
         self.loss = fabric.to_device(Loss(recipe.train, class_weights))
         self.steps = identity["steps"]
+        self.gradients = Gradients(blocks(self.model) if fabric.is_global_zero else {}, self.steps)
         self.total = recipe.train.epochs * self.steps
         self.step = self.validations = 0
         self.held_out: Sequence[str] | None = None
@@ -143,17 +146,24 @@ class Training:
             optimizer.zero_grad()
             loss = self.loss(wrapped(images), labels.long())
             self.fabric.backward(loss)
+            norm = self.gradients.before(self.step, self._scale)
             if recipe.clip:
-                self.fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.clip, error_if_nonfinite=False)
+                norm = self.fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.clip, error_if_nonfinite=False)
             optimizer.step()
+            self.gradients.after(self.step)
             if self.average is not None:
                 self.average.update_parameters(self.model)
             self.step += 1
             mark = time.monotonic()
             self._durations.append(mark - begin)
-            self.watch.step(loss, mark - begin, waited)
+            self.watch.step(loss, mark - begin, waited, norm)
             if self.watch.is_due():
                 self.watch.say(self._record())
+
+    def _scale(self) -> float:
+        """What gradients are multiplied with: fp16's are scaled."""
+        scaler = getattr(self.fabric.strategy.precision, "scaler", None)
+        return scaler.get_scale() if scaler is not None else 1.0
 
     def _validate(self, images: Iterable) -> None:
         """Score the weights, or their average; keep them when they are the best so far.
