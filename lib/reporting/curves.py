@@ -20,6 +20,9 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 12, 12, 26
 MOST = 300
 """Points of a line that are drawn; more are thinned out."""
 
+FAR = 30
+"""Largest value over the smallest from which powers of ten show more."""
+
 DOTS = 60
 """Points of a line up to which each is marked and tells its value."""
 
@@ -45,12 +48,15 @@ class Line:
 def draw(
     title: str, lines: Sequence[Line], epochs: float, log: bool = False, note: str = "", form: str = ".3g"
 ) -> dict[str, Any] | None:
-    """A chart from epoch 0 to `epochs`; `log`: where all values are above 0. None when no line has a point."""
+    """A chart from epoch 0 to `epochs`; None when no line has a point.
+
+    `log`: over powers of ten, where all values are above 0 and far from each other.
+    """
     lines = [line for line in lines if line.known or line.level is not None]
     values = [y for line in lines for _, y in line.known] + [line.level for line in lines if line.level is not None]
     if not any(line.known for line in lines):
         return None
-    log = log and min(values) > 0
+    log = log and min(values) > 0 and max(values) / min(values) >= FAR
     low, high = (math.log10(min(values)), math.log10(max(values))) if log else (min(values), max(values))
     ticks = powers(low, high) if log else steps(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])

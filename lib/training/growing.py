@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +53,10 @@ def read(path: Path) -> list[dict[str, str]]:
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     return list(csv.DictReader(lines if not lines or lines[-1].endswith("\n") else lines[:-1]))
+
+
+def numbers(rows: Iterable[Mapping[str, str]], words: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Rows as numbers, an empty cell as None; columns of `words` stay text."""
+    return [
+        {key: value if key in words else float(value) if value else None for key, value in row.items()} for row in rows
+    ]

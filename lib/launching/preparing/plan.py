@@ -142,7 +142,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
     timeout = check_timeout(request.timeout, place)
     most = UTMOST if request.force else LIMIT
-    limit, more = session_limit(timeout, place), members.document(predicting)
+    limit, more = session_limit(timeout, place), members.document(predicting) | _git_word()
     bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most, more)
     data = request.data or (predicting[0].run.data if predicting and place != "kaggle" else None)
     return Plan(
@@ -231,6 +231,15 @@ def git_state() -> dict[str, Any] | None:
         }
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _git_word() -> dict[str, str]:
+    """The commit as the bundle names it, and how many files that may travel differ; nothing outside a git checkout."""
+    state = git_state()
+    if state is None:
+        return {}
+    count = sum(name.startswith(("lib/", "kernels/")) for name in state["dirty"])
+    return {"git": state["commit"][:12] + (f" with {count} changed file{'s' * (count > 1)}" if count else "")}
 
 
 def _members(request: Request, place: Place) -> tuple[Member, ...]:
