@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lib.training.growing import Growing
+from lib.training.growing import Growing, read
 from lib.training.loop import Training
 from lib.training.tensorboard import Board, Picture, take_over
 
@@ -22,11 +22,12 @@ def begin(
 ) -> Board:
     """Have everything told that a run says from here on; rank 0's work."""
     table = Growing(working / GRADIENTS, ("step", "block", "grad_norm", "update_ratio"))
+    first = 0
     if outputs is not None:
         take_over(working, outputs)
         table.take_over(outputs / GRADIENTS, lambda row: int(row["step"]) <= run.step)
-    is_validated = run.validations >= run.step // run.steps  # else that is done again, and told again
-    board = Board.begin(working, run.step + 1 if outputs is not None and is_validated else run.step, picture, say)
+        first = run.step if _was_told_too_early(run, outputs) else run.step + 1
+    board = Board.begin(working, first, picture, say)
     if outputs is None:
         board.describe(run.competition, run.recipe)
 
@@ -37,3 +38,9 @@ def begin(
     run.keeper.hears.append(board.validation)
     run.gradients.hears += [board.gradients, note]
     return board
+
+
+def _was_told_too_early(run: Training, outputs: Path) -> bool:
+    """Whether the next validation was told before, by a session that was killed before it saved its state."""
+    steps = {int(row["step"]) for row in read(outputs / "metrics.csv")}
+    return run.step in steps and run.step not in {row["step"] for row in run.keeper.rows}
