@@ -170,7 +170,7 @@ def test_gradients_csv_has_every_block_at_few_steps_of_every_epoch(outputs, summ
     recipe = Recipe.model_validate(summary["recipe"])
     names = list(blocks(build(recipe.model, len(summary["classes"]), pretrained=False)))
     steps = sorted({row["step"] for row in measured})
-    assert len(steps) == 3 * recipe.train.epochs
+    assert len(steps) == 3 * recipe.train.epochs, "the sample's epochs have steps enough for three"
     assert [row["block"] for row in measured] == names * len(steps)
     assert all(row["grad_norm"] > 0 for row in measured)
     assert all(0 <= row["update_ratio"] < 1 for row in measured)

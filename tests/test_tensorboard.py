@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lib import files
 from lib.recipe import Recipe
+from lib.training import seeing
 from lib.training.tensorboard import EVERY, FOLDER, Board, take_over
 from tests.programs import PROJECT
 
@@ -100,6 +103,28 @@ def test_a_later_session_goes_on_without_a_step_twice(tmp_path, goes_on_at):
     found = events(tmp_path / "1")
     assert curve(found, "train/loss") == told
     assert [step for step, _ in curve(found, "validation/metric")] == list(range(1, 12))
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_validation_that_was_told_before_its_session_was_killed_is_told_once(tmp_path, competition, saved):
+    """Killed behind the second validation, before or after its state was saved; the session that goes on from it."""
+    rows = [{"epoch": epoch, "step": 10 * epoch, "metric": epoch / 10} for epoch in (1, 2, 3)]
+    outputs, known = None, []
+    for number, told in enumerate((rows[:2], rows[2 if saved else 1 :])):
+        working = tmp_path / str(number)
+        keeper, watch, gradients = (SimpleNamespace(hears=[], rows=known) for _ in range(3))
+        run = SimpleNamespace(step=20 * number, keeper=keeper, watch=watch, gradients=gradients)
+        run.competition, run.recipe = competition, Recipe()
+        board = seeing.begin(run, working, outputs, None, print)
+        for row in told:
+            for hear in keeper.hears:
+                hear(row, None)
+        board.gradients(20 * number + 5, {"decoder": {"grad_norm": 1.0, "update_ratio": None}})
+        board.close()
+        files.write(working / "metrics.csv", "step\n" + "".join(f"{row['step']}\n" for row in told))
+        outputs, known = working, rows[: 2 if saved else 1]
+    assert [step for step, _ in curve(events(working), "validation/metric")] == [10, 20, 30]
+    assert [step for step, _ in curve(events(working), "grad_norm/decoder")] == [5, 25]
 
 
 WITH_TENSORFLOW = """

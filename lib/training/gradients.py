@@ -16,7 +16,10 @@ import torch
 from torch import nn
 
 AN_EPOCH = 3
-"""Steps of an epoch that are measured, spread over it evenly."""
+"""Steps of an epoch that are measured, spread over it evenly…"""
+
+ONE_IN = 10
+"""…and not more than one in so many, but always one."""
 
 Hears = Callable[[int, Mapping[str, Mapping[str, float | None]]], None]
 """Takes the number of a step, from 1, and what was measured at it."""
@@ -32,15 +35,15 @@ class Gradients:
         self.latest: dict[str, dict[str, float | None]] = {}
         """Of each block that is trained: its gradient's Euclidean norm, None where that is no number (fp16's scaler
         leaves out such a step), and the norm of the step's change over that of the weights, None where those are 0."""
-        self._places = {int((number + 0.5) * steps / AN_EPOCH) for number in range(AN_EPOCH)}
+        count = max(1, min(AN_EPOCH, steps // ONE_IN))
+        self._places = {int((number + 0.5) * steps / count) for number in range(count)} if self.blocks else set()
         self._norms: dict[str, torch.Tensor] = {}
         self._old: dict[str, list[torch.Tensor]] = {}
 
     def is_due(self, step: int) -> bool:
         """Whether the step that follows `step` steps of all epochs is one that is measured."""
-        return bool(self.blocks) and step % self.steps in self._places
+        return step % self.steps in self._places
 
-    @torch.no_grad()
     def before(self, step: int, scale: Callable[[], float] = lambda: 1.0) -> torch.Tensor | None:
         """Look at the gradients; `scale` tells what they are multiplied with (a gradient scaler's `get_scale`).
 
@@ -50,21 +53,22 @@ class Gradients:
             return None
         factor = scale()
         self._norms, self._old = {}, {}
-        for name, weights in self._trained():
-            self._norms[name] = _norm([weight.grad for weight in weights]) / factor
-            self._old[name] = [weight.detach().clone() for weight in weights]
+        for name in self.blocks:
+            if weights := self._of(name):
+                self._norms[name] = _norm([weight.grad.detach() for weight in weights]) / factor
+                self._old[name] = [weight.detach().clone() for weight in weights]
         return _norm(list(self._norms.values())) if self._norms else None
 
-    @torch.no_grad()
     def after(self, step: int) -> None:
         """Look at what the step changed, and tell who hears."""
         if not self._old:
             return
         measured = []
         for name, old in self._old.items():
-            new = [weight.detach() for weight in self._of(name)]
-            measured += [self._norms[name], _norm(torch._foreach_sub(new, old)), _norm(old)]
-        numbers = torch.stack(measured).view(-1, 3).tolist() if measured else []
+            weights = _norm(old)
+            torch._foreach_sub_(old, [weight.detach() for weight in self._of(name)])
+            measured += [self._norms[name], _norm(old), weights]
+        numbers = torch.stack(measured).view(-1, 3).tolist()
         self.latest = {
             name: {"grad_norm": _number(norm), "update_ratio": _number(change / weight) if weight else None}
             for name, (norm, change, weight) in zip(self._old, numbers, strict=True)
@@ -72,11 +76,6 @@ class Gradients:
         self._norms, self._old = {}, {}
         for hear in self.hears:
             hear(step + 1, self.latest)
-
-    def _trained(self) -> Iterable[tuple[str, list[nn.Parameter]]]:
-        for name in self.blocks:
-            if weights := self._of(name):
-                yield name, weights
 
     def _of(self, name: str) -> list[nn.Parameter]:
         return [weight for weight in self.blocks[name].parameters() if weight.grad is not None]
