@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.reporting.curves import HIGH, MOST, WIDE, Line, draw, powers, steps, thinned
+from lib.reporting.curves import HIGH, LEFT, MOST, WIDE, Line, draw, powers, steps, thinned
 
 VALUES = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6)
 
@@ -58,11 +58,13 @@ def test_long_lines_are_thinned_and_keep_both_ends(count):
 
 
 def test_powers_of_ten_are_for_values_that_are_far_from_each_other():
-    near = draw("near", [Line("a", [(1, 1.0), (2, 9.0)])], 2, log=True)
+    near = draw("near", [Line("a", [(1, 1.0), (2, 9.0)])], 2, log=True, floor=0)
     far = draw("far", [Line("a", [(1, 0.001), (2, 9.0)])], 2, log=True)
     zero = draw("zero", [Line("a", [(1, 0.0), (2, 9.0)])], 2, log=True)
     assert [label for _, label in far["y"]] == ["0.001", "0.01", "0.1", "1", "10"]
     assert [label for _, label in near["y"]] == [label for _, label in zero["y"]] == ["0", "2", "4", "6", "8", "10"]
+    small = draw("small", [Line("a", [(1, 0.0001), (2, 0.0002)])], 2, log=True)
+    assert [label for _, label in small["y"]] == ["1e-4", "1.2e-4", "1.4e-4", "1.6e-4", "1.8e-4", "2e-4"]
     assert [label for _, label in draw("x", [Line("a", [(1, 1.0)])], 40)["x"]] == ["0", "10", "20", "30", "40"]
 
 
@@ -72,4 +74,4 @@ def test_a_value_is_told_where_one_rests():
     assert [dot[2:] for dot in line["dots"]] == [("1", "0.5"), ("2", "0.25")]
     assert (line["colour"], line["last"]) == ("#ff0000", "0.25")
     assert draw("Loss", [], 2) is None
-    assert pytest.approx(line["dots"][0][0] - 50) == (line["dots"][1][0] - 50) / 2
+    assert line["dots"][0][0] - LEFT == pytest.approx((line["dots"][1][0] - LEFT) / 2)

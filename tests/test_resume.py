@@ -175,7 +175,7 @@ def curves(root):
     """TensorBoard's points of validations and of gradients; those of steps come by the clock."""
     found = EventAccumulator(str(root / "working" / "tensorboard")).Reload()
     tags = [tag for tag in found.Tags()["scalars"] if not tag.startswith(("train/", "speed/"))]
-    assert {"validation/metric", "iou/water", "grad_norm/decoder"} <= set(tags)
+    assert {"validation/metric", "iou/water", "grad_norm/head"} <= set(tags)
     return {tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in tags}
 
 

@@ -16,11 +16,11 @@ from typing import Any
 WIDE, HIGH = 440, 216
 """Of a drawing, in its own units."""
 
-LEFT, RIGHT, TOP, BOTTOM = 50, 12, 12, 26
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 26
 MOST = 300
 """Points of a line that are drawn; more are thinned out."""
 
-FAR = 30
+FAR = 10
 """Largest value over the smallest from which powers of ten show more."""
 
 DOTS = 60
@@ -36,7 +36,8 @@ class Line:
     name: str
     points: Sequence[tuple[float, float | None]]
     colour: str | None = None
-    """Of its own, as CSS has it; None: the next of the page's."""
+    """Of its own, as CSS has it; None: the next of the page's. One like #ffffff, which may be a page's own, gets an
+    edge."""
     level: float | None = None
     """Instead of points: a dashed line at this height."""
     known: list[tuple[float, float]] = field(init=False, repr=False, default_factory=list)
@@ -46,11 +47,18 @@ class Line:
 
 
 def draw(
-    title: str, lines: Sequence[Line], epochs: float, log: bool = False, note: str = "", form: str = ".3g"
+    title: str,
+    lines: Sequence[Line],
+    epochs: float,
+    log: bool = False,
+    note: str = "",
+    form: str = ".3g",
+    floor: float | None = None,
 ) -> dict[str, Any] | None:
     """A chart from epoch 0 to `epochs`; None when no line has a point.
 
-    `log`: over powers of ten, where all values are above 0 and far from each other.
+    `log`: over powers of ten, where all values are above 0 and far from each other. `floor`: a height to begin at.
+    `form`: how a value is told, in Python's format.
     """
     lines = [line for line in lines if line.known or line.level is not None]
     values = [y for line in lines for _, y in line.known] + [line.level for line in lines if line.level is not None]
@@ -58,6 +66,7 @@ def draw(
         return None
     log = log and min(values) > 0 and max(values) / min(values) >= FAR
     low, high = (math.log10(min(values)), math.log10(max(values))) if log else (min(values), max(values))
+    low = low if floor is None or log else min(low, floor)
     ticks = powers(low, high) if log else steps(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     last = max([epochs, *(x for line in lines for x, _ in line.known)]) or 1
@@ -122,6 +131,6 @@ def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _label(value: float) -> str:
     if value and (abs(value) < 1e-3 or abs(value) >= 1e5):
-        mantissa, exponent = f"{value:.0e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
     return f"{value:g}"

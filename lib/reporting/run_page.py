@@ -8,19 +8,20 @@ with numbers or None. A run that is not over has no pictures, and before its fir
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lib.competitions import Competition
 from lib.recipe import Recipe
 from lib.recipe.layers import leaves
-from lib.reporting.curves import Line, draw
+from lib.reporting.curves import DOTS, Line, draw
 from lib.reporting.gallery import Picture
 from lib.reporting.pages import matrix, swatches, template
 
 MOST_LINES = 12
-"""Classes that have a curve of their own: those with most pixels in the truth."""
+"""Classes that have a curve of their own, those with most pixels in the truth; and blocks of the network."""
 
 GUESSES = {"empty": "nothing predicted", "majority": "majority class everywhere"}
 
@@ -55,6 +56,7 @@ def page(report: RunReport) -> str:
         present=[row["name"] for row in classes if row["truth"] or row["predicted"]],
         swatches=swatches(competition),
         charts=_charts(report),
+        blocks=_blocks(report),
         matrix=matrix(summary.get("table")),
         worst=sorted((one for one in report.pictures if one.kind == "worst"), key=lambda one: one.score),
         best=sorted((one for one in report.pictures if one.kind == "best"), key=lambda one: -one.score),
@@ -107,8 +109,8 @@ def _charts(report: RunReport) -> list[dict[str, Any]]:
         draw("Classes: IoU", _by_class(report, line), epochs, form=".3f", note=_left_out(report)),
         draw("Mean IoU and accuracy", [line("miou", "mean IoU"), line("accuracy")], epochs, form=".4f"),
         draw("Learning rate", [line(key, key[3:]) for key in rates] or [line("lr", "learning rate")], epochs),
-        draw("Speed", [line("images_per_s", "images/s")], epochs, form=".1f"),
-        draw("Waiting for data", [line("data_wait", "% of the time", times=100)], epochs, form=".1f"),
+        draw("Speed", [line("images_per_s", "images/s")], epochs, form=".1f", floor=0),
+        draw("Waiting for data", [line("data_wait", "% of the time", times=100)], epochs, form=".1f", floor=0),
         draw(
             "Gradient norm",
             [line("grad_norm", "mean"), line("grad_norm_max", "largest")],
@@ -116,7 +118,6 @@ def _charts(report: RunReport) -> list[dict[str, Any]]:
             log=True,
             note=f"Before it is clipped at {report.recipe.train.clip:g}." if report.recipe.train.clip else "",
         ),
-        *_by_block(report, epochs),
     ]
     return [chart for chart in charts if chart]
 
@@ -138,25 +139,38 @@ def _left_out(report: RunReport) -> str:
     return f"The {MOST_LINES} classes with most pixels; metrics.csv has the other {more}." if more > 0 else ""
 
 
-def _by_block(report: RunReport, epochs: int) -> Iterable[dict[str, Any] | None]:
+def _blocks(report: RunReport) -> list[dict[str, Any]]:
     """Gradient norms and update ratios of the network's blocks; of many, some are shown, from first to last."""
+    epochs = max(1, report.recipe.train.epochs)
     steps = max(1, report.summary.get("training", {}).get("steps_per_epoch") or 1)
     blocks = list(dict.fromkeys(row["block"] for row in report.gradients))
-    shown = blocks if len(blocks) <= 8 else [blocks[round(place * (len(blocks) - 1) / 7)] for place in range(8)]
+    apart = max(1.0, (len(blocks) - 1) / (MOST_LINES - 1))
+    shown = [blocks[round(place * apart)] for place in range(min(len(blocks), MOST_LINES))]
     note = f"{len(shown)} of {len(blocks)} blocks; gradients.csv has all." if len(shown) < len(blocks) else ""
-    words = {
-        "grad_norm": ("Gradient norm by block", note),
-        "update_ratio": (
-            "Update ratio by block",
-            f"A step's change over the weights; about 0.001 is usual, far less hardly learns. {note}",
-        ),
-    }
-    for key, (title, told) in words.items():
+    charts = []
+    for key, title in (("grad_norm", "Gradient norm"), ("update_ratio", "Update ratio")):
         lines = [
-            Line(block, [(row["step"] / steps, row[key]) for row in report.gradients if row["block"] == block])
-            for block in shown
+            Line(block, _points([row for row in report.gradients if row["block"] == block], key, steps), colour)
+            for block, colour in zip(shown, _in_order(len(shown)), strict=True)
         ]
-        yield draw(title, lines, epochs, log=True, note=told, form=".2g")
+        charts.append(draw(title, lines, epochs, log=True, note=note, form=".2g"))
+    return [chart for chart in charts if chart]
+
+
+def _points(rows: Sequence[Mapping[str, Any]], key: str, steps: int) -> list[tuple[float, float | None]]:
+    """A block's curve over the epochs; of a long run, the mean of each epoch."""
+    points = [(row["step"] / steps, row[key]) for row in rows if row[key] is not None]
+    if len(points) <= DOTS:
+        return points
+    epochs: dict[int, list[float]] = {}
+    for epoch, value in points:
+        epochs.setdefault(math.ceil(epoch), []).append(value)
+    return [(epoch, sum(values) / len(values)) for epoch, values in epochs.items()]
+
+
+def _in_order(count: int) -> list[str]:
+    """Colours from blue to red, which are seen on white and on black."""
+    return [f"hsl({230 - 225 * place / max(1, count - 1):.0f} 62% 52%)" for place in range(count)]
 
 
 def _settings(recipe: Recipe) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
