@@ -6,9 +6,10 @@ It is started by the bundle that `launch.py` makes, in Kaggle's folders or in th
     python launch.py --gpu t4x2 -c deepglobe             one process a GPU, through torch.distributed.run
     python launch.py --set train.ranks=2                 two processes on the CPU
 
-What it leaves in the working folder: checkpoints/best.safetensors, metrics.csv, summary.json, overlays/ and
-manifest.json with the size and SHA-256 of each of them. When the session's limit comes first, it stops a little
-before, says so in summary.json and leaves checkpoints/last.ckpt, from which the next session goes on.
+What it leaves in the working folder: checkpoints/best.safetensors, report.html, summary.json, metrics.csv,
+confusion.csv, gradients.csv, tensorboard/, overlays/ and manifest.json with the size and SHA-256 of each of them. When
+the session's limit comes first, it stops a little before, says so in summary.json and leaves checkpoints/last.ckpt,
+from which the next session goes on.
 """
 
 import logging
@@ -16,7 +17,7 @@ import os
 import signal
 import sys
 import warnings
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 warnings.filterwarnings("ignore", module="lightning_fabric|timm|segmentation_models_pytorch|torch")
@@ -42,20 +43,23 @@ from lib.models import checkpoint, starting
 from lib.rasters import encode_png
 from lib.rasters.reader import Pixels
 from lib.rasters.visible import visible
+from lib.reporting.confusion_picture import confusion_picture
+from lib.reporting.gallery import Picture, picture
 from lib.reporting.overlays import overlay
-from lib.training import devices, ranks, resume, state
+from lib.training import devices, growing, ranks, resume, seeing, state, tryout
 from lib.training.gpus import Gpus
 from lib.training.keeper import Keeper
 from lib.training.lightning import fabric_of, seed_everything, synchronized
 from lib.training.limit import Limit, SessionEnds
 from lib.training.loaders import Share, crop_loader, image_loader
 from lib.training.loop import Training
-from lib.training.tryout import settle
+from lib.training.tensorboard import Board
 from lib.training.watch import Watch
 
 garbage.usual()
 
-OVERLAYS = 6
+WORST, BEST = 6, 4
+"""Pictures of either kind; overlays/ has the worst."""
 logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # its import resets the level
 
 
@@ -84,7 +88,7 @@ def main() -> None:
         train(folders, device, count, ready, limit)
         return
     try:
-        settle(folders, recipe, device, count)
+        tryout.settle(folders, recipe, device, count)
         if count > 1:
             print(f"starting {count} ranks", flush=True)
             processes = ranks.Ranks(Path(__file__), count)
@@ -137,8 +141,12 @@ def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit 
         run.load_state_dict(earlier, outputs)
         if speaks:
             print(f"goes on from {folders.resumes}: epoch {run.epoch}, step {run.step} of {run.total}", flush=True)
+    board = Board()
+    if speaks:
+        names = competition.names
+        board = seeing.begin(run, folders.working, outputs, lambda table: confusion_picture(table, names), say)
     share = Share(ranks.rank(), count)  # of every step's crops, and of the validation images
-    with suppress(SessionEnds):
+    with suppress(SessionEnds), closing(board):
         run.go(
             crop_loader(crops, recipe, share, device, run.step),
             image_loader(ready, recipe, share, device),
@@ -154,34 +162,37 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
     """What is known by now; the pictures, and an end without a state, are for a run that is over."""
     recipe, best, limit, held_out = run.recipe, run.keeper.best, run.limit, ready.held_out
     metric = run.competition.metric
-    files.write_json(
-        folders.working / "summary.json",
-        {
-            "competition": run.competition.name,
-            "finished": run.is_finished,
-            "epochs_done": run.epochs_done,
-            "limit": limit.seconds,
-            "metric": best
-            and {"label": metric.label, "value": best.score.value, "epoch": best.epoch}
-            | {"per_class": best.score.per_class, "baselines": best.score.baselines},
-            "table": best
-            and best.table is not None
-            and {"rows": "truth", "classes": [*run.competition.names, "none"]} | {"pixels": best.table.tolist()},
-            "images": {held_out[index].id: value for index, value in best.image_scores} if best else {},
-            "training": {"images": len(ready.training), "epochs": recipe.train.epochs, "steps": run.step},
-            "validation": [pair.id for pair in held_out],
-            "windows": {pair.id: pair.window for pair in held_out if pair.window},
-            "division": ready.division.how,
-            "radiometry": ready.radiometry.as_dict(),
-            "devices": devices.describe(),
-            "device": device,
-            "ranks": run.fabric.world_size,
-            "precision": devices.precision(recipe.train, device),
-            "seconds": round(run.watch.seconds, 1),
-            "bundle": os.environ["SWATH_BUNDLE"],
-            "recipe": recipe.model_dump(),
-        },
-    )
+    this = {"seconds": round(limit.clock() - limit.begin, 1), "gpus": run.fabric.world_size if device == "cuda" else 0}
+    summary = {
+        "competition": run.competition.name,
+        "finished": run.is_finished,
+        "epochs_done": run.epochs_done,
+        "limit": limit.seconds,
+        "metric": best
+        and {"label": metric.label, "value": best.score.value, "epoch": best.epoch}
+        | {"per_class": best.score.per_class, "baselines": best.score.baselines},
+        "classes": best and best.score.classes,
+        "table": best
+        and best.table is not None
+        and {"rows": "truth", "classes": [*run.competition.names, "none"]} | {"pixels": best.table.tolist()},
+        "images": {held_out[index].id: value for index, value in best.image_scores} if best else {},
+        "training": {"images": len(ready.training), "epochs": recipe.train.epochs, "steps": run.step}
+        | {"steps_per_epoch": run.steps},
+        "validation": [pair.id for pair in held_out],
+        "windows": {pair.id: pair.window for pair in held_out if pair.window},
+        "division": ready.division.how,
+        "radiometry": ready.radiometry.as_dict(),
+        "devices": devices.describe(),
+        "device": device,
+        "ranks": run.fabric.world_size,
+        "precision": devices.precision(recipe.train, device),
+        "seconds": round(run.watch.seconds, 1),
+        "sessions": [*run.keeper.sessions, this | {"steps": run.step}],
+        "bundle": os.environ["SWATH_BUNDLE"],
+        "recipe": recipe.model_dump(),
+    }
+    files.write_json(folders.working / "summary.json", summary)
+    show(folders, run, summary)
     where = f"at epoch {run.epoch}, step {run.step} of {run.total}"
     if limit.asked:
         files.write_manifest(folders.working)  # ranks take their time to end, and whoever asked may not wait
@@ -194,20 +205,7 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
     if not run.is_finished:
         print(f"stopped before the session's limit {where}; it goes on from {state.STATE}", flush=True)
         return
-
-    # Pictures of the images that the best weights did worst on.
-    model = checkpoint.load(run.keeper.path).model.to(device)
-    predictor = Predictor([Member(model, recipe)], "none", (1.0,), images=run.competition.images)
-    scored = [(index, value) for index, value in best.image_scores if value is not None]
-    for index, value in sorted(scored, key=lambda item: item[1])[:OVERLAYS]:
-        if limit.left is not None and limit.left < limit.reserve / 2:
-            break
-        pair = held_out[index]
-        image, truth = np.array(ready.reading.image(pair, recipe.data.scale)), ready.reading.truth(pair)
-        labels = labels_of(predictor, Pixels(image), truth.shape, Decision.plain(len(run.competition.classes)))
-        shown, title = visible(image, run.competition.images), f"{pair.id}: {metric.measure} {value:.3f}"
-        picture = overlay(shown, truth, labels, run.competition, title)
-        files.write(folders.working / "overlays" / f"{pair.id}.png", encode_png(picture))
+    show(folders, run, summary, draw(folders, run, ready, device))
     (folders.working / state.STATE).unlink(missing_ok=True)
     if run.stopping.diverged:
         raise Failed(
@@ -215,6 +213,44 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
             f"the best are those of epoch {best.epoch}",
             f"a smaller learning rate: --set train.lr={recipe.train.lr / 3:.2g}",
         )
+
+
+def draw(folders: Folders, run: Training, ready: Ready, device: str) -> list[Picture]:
+    """The images that the best weights did worst and best on; the worst lie in overlays/ too."""
+    recipe, competition, limit = run.recipe, run.competition, run.limit
+    model = checkpoint.load(run.keeper.path).model.to(device)
+    predictor = Predictor([Member(model, recipe)], "none", (1.0,), images=competition.images)
+    scored = [(index, value) for index, value in run.keeper.best.image_scores if value is not None]
+    ranked = sorted(scored, key=lambda item: item[1])
+    worst = min(WORST, -(-len(ranked) // 2))  # of few images, half are the best
+    first_best = max(worst, len(ranked) - BEST)
+    pictures = []
+    for place, (index, value) in enumerate(ranked):
+        if WORST <= place < first_best:
+            continue
+        if limit.left is not None and limit.left < limit.reserve / 2:
+            break
+        pair = ready.held_out[index]
+        image, truth = np.array(ready.reading.image(pair, recipe.data.scale)), ready.reading.truth(pair)
+        labels = labels_of(predictor, Pixels(image), truth.shape, Decision.plain(len(competition.classes)))
+        shown = visible(image, competition.images)
+        if place < WORST:
+            sheet = overlay(shown, truth, labels, competition, f"{pair.id}: {competition.metric.measure} {value:.3f}")
+            files.write(folders.working / "overlays" / f"{pair.id}.png", encode_png(sheet))
+        if place < worst or place >= first_best:
+            kind = "worst" if place < worst else "best"
+            pictures.append(picture(pair.id, value, kind, shown, truth, labels, competition))
+    return pictures
+
+
+def show(folders: Folders, run: Training, summary: dict, pictures: list[Picture] = ()) -> None:
+    """report.html, of what is known by now."""
+    from lib.reporting.run_page import RunReport, page
+
+    gradients = growing.numbers(growing.read(folders.working / seeing.GRADIENTS), words=("block",))
+    found = {f"{key}, found by trying": value for key, value in folders.settings().items() if key in tryout.KEYS}
+    seen = RunReport(run.competition, run.recipe, summary, run.keeper.rows, gradients, pictures, found)
+    files.write(folders.working / "report.html", page(seen))
 
 
 if __name__ == "__main__":

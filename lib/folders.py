@@ -86,13 +86,17 @@ class Folders:
 
         return parse(self.payload / "competition.toml")
 
+    def settings(self) -> dict[str, Any]:
+        """Recipe keys that this session has found out."""
+        return json.loads(os.environ.get(SETTINGS, "{}"))
+
     def recipe(self) -> Recipe:
         """The resolved recipe that the bundle carries, with what this session has found out."""
         from lib.recipe import Recipe
         from lib.validation import validated
 
         recipe = json.loads((self.payload / "recipe.json").read_text())
-        for key, value in json.loads(os.environ.get(SETTINGS, "{}")).items():
+        for key, value in self.settings().items():
             table, name = key.split(".")
             recipe.setdefault(table, {})[name] = value
         return validated(Recipe, recipe, lambda key: "recipe.json")

@@ -6,6 +6,8 @@
     loss                          the epoch's mean so far
     metric                        the competition's, behind a validation only
     lr, images_per_s              the next step's learning rate; the epoch's crops a second
+    lr:GROUP                      of each group of parameters, where they differ
+    grad_norm, grad_norm_max      the epoch's mean and largest gradient norm, before it is clipped
     data_wait                     share of the epoch's training time that was spent waiting for the loader, 0..1
     seconds                       of this run so far, over all of its sessions
     limit_s                       seconds until the session's limit; null without one

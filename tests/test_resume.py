@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lib import files
 from lib.recipe import resolve
@@ -115,6 +116,7 @@ def train(folder, scenes, competition, chains, settings=(), ranks=1, code=0):
     recipe, _ = resolve([("sample", competition.recipe), ("test", SETTINGS), ("run", dict(settings))])
     for name, looks in chains.items():
         files.write(folder / name / "recipe.json", recipe.model_dump_json())
+        files.write_json(folder / name / "plan.json", {"kernel": "train.py", "gpu": "none"})
         files.write(folder / name / "competition.toml", (PROJECT / "lib/competitions/sample.toml").read_bytes())
         for number in range(1, len(looks)):
             mount = folder / name / str(number) / "input" / "notebooks" / "me" / f"session-{number - 1}"
@@ -164,12 +166,23 @@ def must_be_one_run(straight, end):
             rows.append(list(csv.DictReader(file)))
     must_equal(*rows, "metrics.csv")
     assert [row["epoch"] for row in rows[0]] == ["1", "2"]
+    for name in ("confusion.csv", "gradients.csv"):
+        assert (straight / "working" / name).read_text() == (end / "working" / name).read_text(), name
+    assert curves(straight) == curves(end)
     summaries = [files.read_json(root / "working" / "summary.json") for root in (straight, end)]
     for key in ("finished", "epochs_done", "metric", "table", "images", "training", "validation"):
         must_equal(summaries[0][key], summaries[1][key], key)
     assert summaries[0]["finished"] is True
     assert not (end / "working" / state.STATE).exists(), "a finished run is small"
     assert list((end / "working" / "overlays").iterdir())
+
+
+def curves(root):
+    """TensorBoard's points of validations and of gradients; those of steps come by the clock."""
+    found = EventAccumulator(str(root / "working" / "tensorboard")).Reload()
+    tags = [tag for tag in found.Tags()["scalars"] if not tag.startswith(("train/", "speed/"))]
+    assert {"validation/metric", "iou/water", "grad_norm/head"} <= set(tags)
+    return {tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in tags}
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +235,10 @@ def test_what_an_unfinished_session_leaves(chains):
     assert (summary["finished"], summary["epochs_done"], summary["metric"]["epoch"]) == (False, 1, 1)
     assert (second / "checkpoints" / "best.safetensors").is_file()
     assert not (second / "overlays").exists()
+    assert [session["steps"] for session in summary["sessions"]] == [2, 4]
+    for page in ((folder / "report.html").read_text() for folder in (first, second)):
+        assert "python launch.py --resume RUN" in page
+        assert "not over" in page
 
 
 def test_the_average_is_what_is_validated_and_kept(chains):

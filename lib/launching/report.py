@@ -91,7 +91,12 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def status_lines(run: Run, status: Status) -> list[str]:
-    """How a run stands; of one that failed, its last words, and the failure's name and fix when it is a known one."""
+    """How a run stands; of one that failed, its last words, and the failure's name and fix when it is a known one; the
+    page that it left, when that is home."""
+    return [*_standing(run, status), *_page(run)]
+
+
+def _standing(run: Run, status: Status) -> list[str]:
     message = status.message or (run.unfinished if status.state == "complete" else "")
     lines = [f"{run.id}: {status.state}" + (f" ({message})" if message else "")]
     if status.state != "failed":
@@ -99,6 +104,10 @@ def status_lines(run: Run, status: Status) -> list[str]:
     lines += [f"  | {line}" for line in failures.last_words(log_file.tail(run))]
     failure = run.read().get("failure")
     return lines + ([f"  {failure['name']}: {failure['fix']}"] if failure else [])
+
+
+def _page(run: Run) -> list[str]:
+    return [f"  page: {files.shown(run.page)}"] if run.page.is_file() else []
 
 
 def after_status(run: Run, status: Status) -> str:
@@ -137,7 +146,7 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
 def outcome_lines(outcome: Outcome) -> list[str]:
     """The score beside its baseline, and where things lie."""
     run, metric = outcome.run, outcome.metric
-    lines = status_lines(run, outcome.status)
+    lines = _standing(run, outcome.status)
     if metric:
         base = metric["baselines"]
         guess = "majority class everywhere" if "majority" in base else "nothing predicted anywhere"
@@ -151,7 +160,8 @@ def outcome_lines(outcome: Outcome) -> list[str]:
         from lib.submissions.report import made_lines
 
         lines += [f"  {line}" for line in made_lines(predicted)]
-    return [*lines, f"  outputs: {files.shown(run.outputs)} ({_moved(outcome)}), log: {files.shown(run.log)}"]
+    lines.append(f"  outputs: {files.shown(run.outputs)} ({_moved(outcome)}), log: {files.shown(run.log)}")
+    return [*lines, *_page(run)]
 
 
 def after_outcome(outcome: Outcome) -> str:

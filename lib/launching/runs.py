@@ -78,6 +78,11 @@ class Run:
         return self.outputs / "checkpoints" / "best.safetensors"
 
     @property
+    def page(self) -> Path:
+        """What is to be seen of a training run, when it came home."""
+        return self.outputs / "report.html"
+
+    @property
     def competition(self) -> Competition:
         """The competition as it was described when the run started."""
         return parse(self.folder / "competition.toml")

@@ -26,11 +26,13 @@ MOST = 4
 """Pictures of either kind."""
 
 QUALITY = 85
+WEBP_QUALITY = 80
+"""Where a page has many pictures: as good, and two thirds of the bytes."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image: its panels as JPEGs, each with its name."""
+    """One image: its panels as JPEGs or WebPs, each with its name."""
 
     image: str
     score: float
@@ -108,10 +110,28 @@ class Gallery:
         return [(mask == index) & (index in sent) for index in classes]
 
 
+def picture(
+    image: str,
+    score: float,
+    kind: str,
+    pixels: np.ndarray,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    competition: Competition,
+) -> Picture:
+    """One image of which everything is at hand: `pixels` (h, w, 3) uint8 RGB, label maps (H, W) uint8."""
+    views = panels(pixels, truth, prediction, competition)
+    return Picture(image, score, kind, [(name, _webp(view)) for name, view in views])
+
+
 def _labels(planes: list[np.ndarray]) -> np.ndarray:
     """Planes as a label map to look at: the first class that a pixel has."""
     stack = np.stack(planes)
     return np.where(stack.any(axis=0), stack.argmax(axis=0), IGNORE).astype(np.uint8)
+
+
+def _webp(pixels: np.ndarray) -> bytes:
+    return cv2.imencode(".webp", pixels[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])[1].tobytes()
 
 
 def _jpeg(pixels: np.ndarray) -> bytes:

@@ -5,59 +5,29 @@ html = page(document, pictures, competition)          # document: what score.jso
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from lib.competitions import Competition
-from lib.rasters import colours
 from lib.reporting.gallery import Picture
-
-MOST_CLASSES = 64
-"""Classes of a confusion matrix that a page shows."""
+from lib.reporting.pages import matrix, swatches, template
 
 
 def page(document: dict[str, Any], pictures: Sequence[Picture], competition: Competition, file: str = "") -> str:
     """The page's HTML, without any reference to a network or to another file."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"score": _score, "percent": _percent, "inline": _inline, "band": _band}
-    palette = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours(competition)[: len(competition.classes)].tolist()]
-    return environment.get_template("score.html.j2").render(
+    bars = _bars(document)
+    return template("score.html.j2", band=_band).render(
         document=document,
         title=competition.title or competition.name,
         file=file,
-        swatches=dict(zip(competition.names, palette, strict=True)),
+        swatches=swatches(competition),
         pictures=pictures,
-        matrix=_matrix(document),
-        bars=_bars(document),
+        present=[row["name"] for row in bars if row["truth"] or row["predicted"]],
+        matrix=matrix(document.get("table")),
+        bars=bars,
         sizes=_sizes(document),
         images=_images(document),
     )
-
-
-def _matrix(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows and columns of the confusion matrix that have pixels, each cell as a share of its row."""
-    table = document.get("table")
-    if not table or len(table["pixels"]) > MOST_CLASSES:
-        return []
-    rows, sums = [], [sum(column) for column in zip(*table["pixels"], strict=True)]
-    for place, row in enumerate(table["pixels"]):
-        sums[place] += sum(row)
-    for name, row in zip(table["classes"], table["pixels"], strict=False):
-        total = sum(row)
-        if total:
-            cells = [
-                {"share": value / total, "pixels": value, "right": name == other, "name": other}
-                for other, value, there in zip(table["classes"], row, sums, strict=True)
-                if there
-            ]
-            rows.append({"name": name, "cells": cells})
-    return rows
 
 
 def _bars(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -83,20 +53,6 @@ def _images(document: dict[str, Any]) -> list[tuple[str, float | None]]:
     return sorted(known, key=lambda item: item[1])
 
 
-def _score(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.1%}" if value >= 0.0005 or not value else "< 0.1%"
-
-
 def _band(cell: dict[str, Any]) -> str:
     """The bounds of a band or of a size class: 3–5, ≥ 11."""
     return f"≥ {cell['from']:,}" if cell["to"] is None else f"{cell['from']:,}–{cell['to']:,}"
-
-
-def _inline(content: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"

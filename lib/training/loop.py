@@ -21,12 +21,13 @@ import torch
 
 from lib.competitions import Competition
 from lib.models import Segmenter
-from lib.models.blocks import encoder_parameters
+from lib.models.blocks import blocks, encoder_parameters
 from lib.models.freezing import freeze
 from lib.recipe import Recipe
 from lib.training import state as states
 from lib.training.agreement import Agreement
 from lib.training.averages import BestEpochs, moving_average
+from lib.training.gradients import Gradients
 from lib.training.keeper import Keeper
 from lib.training.lightning import Fabric
 from lib.training.limit import Interrupted, Limit, SessionEnds
@@ -67,6 +68,7 @@ class Training:
         self.stopping = Stopping(train.patience)
         self.best_epochs = BestEpochs(keeper.folder, train.average_best, fabric.is_global_zero)
         self.steps = identity["steps"]
+        self.gradients = Gradients(blocks(self.model) if fabric.is_global_zero else {}, self.steps)
         self.total = train.epochs * self.steps
         self.step = self.validations = 0
         self.averaged: list[int] | None = None
@@ -161,15 +163,17 @@ class Training:
             set_rate(self.optimizer, self.lr)
             optimizer.zero_grad()
             loss = self._backward(wrapped, drawn)
+            norm = self.gradients.before(self.step, self._scale)
             if clip:
-                self.fabric.clip_gradients(wrapped, optimizer, max_norm=clip, error_if_nonfinite=False)
+                norm = self.fabric.clip_gradients(wrapped, optimizer, max_norm=clip, error_if_nonfinite=False)
             optimizer.step()
+            self.gradients.after(self.step)
             if self.average is not None:
                 self.average.update_parameters(self.model)
             self.step += 1
             mark = time.monotonic()
             self._durations.append(mark - begin)
-            self.watch.step(loss, mark - begin, waited)
+            self.watch.step(loss, mark - begin, waited, norm)
             if self.watch.is_due():
                 self.watch.say(self._record())
 
@@ -205,6 +209,11 @@ class Training:
                 self.fabric.backward(loss)
             losses.append(loss.detach())
         return sum(losses)
+
+    def _scale(self) -> float:
+        """What gradients are multiplied with: fp16's are scaled."""
+        scaler = getattr(self.fabric.strategy.precision, "scaler", None)
+        return scaler.get_scale() if scaler is not None else 1.0
 
     def _validate(self, images: Iterable) -> None:
         """Score the weights, or their average; keep them when they are the best so far.

@@ -32,7 +32,7 @@ from lib.training.losses import Loss
 from lib.training.optimizers import optimizer_of, set_rate
 from lib.training.ranks import end_with_parent
 
-KEYS = ("batch", "lr")
+KEYS = ("train.batch", "train.lr")
 
 EPOCH = 20
 """Steps that an epoch keeps at least, however large a batch fits."""
@@ -43,12 +43,12 @@ def settle(folders: Folders, recipe: Recipe, device: str, ranks: int) -> Recipe:
 
     What an earlier session of the run has found is taken from its state.
     """
-    if all(getattr(recipe.train, key) for key in KEYS):
+    if recipe.train.batch and recipe.train.lr:
         return recipe
     outputs = resume.predecessor(folders)
     if outputs is not None:
         earlier = Recipe.model_validate_json(state.read(outputs / state.STATE)["recipe"])
-        settings = {f"train.{key}": getattr(earlier.train, key) for key in KEYS}
+        settings = dict(zip(KEYS, (earlier.train.batch, earlier.train.lr), strict=True))
     else:
         with tempfile.TemporaryDirectory() as folder:
             answer = Path(folder) / "found.json"
@@ -57,7 +57,7 @@ def settle(folders: Folders, recipe: Recipe, device: str, ranks: int) -> Recipe:
             if code:
                 sys.exit(code)  # it has said why
             settings = files.read_json(answer)
-    os.environ[SETTINGS] = json.dumps(json.loads(os.environ.get(SETTINGS, "{}")) | settings)
+    os.environ[SETTINGS] = json.dumps(folders.settings() | settings)
     return folders.recipe()
 
 

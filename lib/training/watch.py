@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ class Watch:
         """`steps`: of one epoch. `extra`: what else a line tells. `prints`: whether this rank is the one to speak."""
         self.recipe, self.steps = recipe, steps
         self.extra, self.prints, self.clock = extra, prints, clock
+        self.hears: list[Callable[[dict[str, Any]], None]] = []
+        """Who is told of each progress line's record."""
         self.begin = self.shown = clock()
         self.earlier = 0.0
         """Seconds of this run before this session."""
@@ -44,25 +47,48 @@ class Watch:
         self.loss: torch.Tensor | None = None
         self.batches = 0
         self.trained = self.waited = 0.0
+        self.norms: list[torch.Tensor] = []
+        self.norm_sum = self.norm_max = 0.0
+        self.norm_count = 0
 
-    def step(self, loss: torch.Tensor, seconds: float, waited: float) -> None:
-        """Count a step that took `seconds`, `waited` of them for the loader."""
+    def step(self, loss: torch.Tensor, seconds: float, waited: float, norm: torch.Tensor | None = None) -> None:
+        """Count a step that took `seconds`, `waited` of them for the loader; `norm`: of its gradient, when known."""
         loss = loss.detach()  # added on the device: reading it each step would make the GPU wait
         self.loss = loss if self.loss is None else self.loss + loss
         self.batches += 1
         self.trained += seconds
         self.waited += waited
+        if norm is not None:
+            self.norms.append(norm.detach())
 
-    def record(self, step: int, lr: float | None) -> dict[str, Any]:
-        """The run's state after `step` steps of all epochs, as the progress line and the epoch's row hold it."""
+    def _count_norms(self) -> None:
+        """Read the gradient norms from the device; fp16's scaler leaves out a step whose norm is no number."""
+        if self.norms:
+            known = [norm for norm in torch.stack(self.norms).tolist() if math.isfinite(norm)]
+            for norm in known:  # one by one: the sum is the same wherever a session ended
+                self.norm_sum += norm
+            self.norm_count += len(known)
+            self.norm_max = max([self.norm_max, *known])
+            self.norms = []
+
+    def record(self, step: int, lr: Mapping[str, float] | float | None) -> dict[str, Any]:
+        """The run's state after `step` steps of all epochs, as the progress line and the epoch's row hold it.
+
+        `lr`: the learning rate, or that of each parameter group by name; the line's own is the highest of them.
+        """
         epochs = self.recipe.epochs
+        self._count_norms()
+        groups = lr if isinstance(lr, Mapping) else {}
         return {
             "epoch": min((step - self.batches) // self.steps + 1, epochs) if epochs else 0,
             "epochs": epochs,
             "step": step,
             "steps": epochs * self.steps,
             "loss": float(self.loss) / self.batches if self.batches else None,
-            "lr": lr,
+            "lr": max(groups.values()) if groups else lr,
+            **({f"lr:{name}": rate for name, rate in groups.items()} if len(groups) > 1 else {}),
+            "grad_norm": self.norm_sum / self.norm_count if self.norm_count else None,
+            "grad_norm_max": self.norm_max if self.norm_count else None,
             "images_per_s": self.batches * self.recipe.batch / self.trained if self.trained else None,
             "data_wait": self.waited / self.trained if self.trained else None,
             "seconds": self.seconds,
@@ -77,16 +103,23 @@ class Watch:
         self.shown = self.clock()
         if self.prints:
             print(progress.line(record | self.extra()), flush=True)
+        for hear in self.hears:
+            hear(record)
 
     def state_dict(self) -> dict[str, Any]:
         """What a later session goes on with."""
         loss = None if self.loss is None else self.loss.cpu()
-        return {"loss": loss, "batches": self.batches, "trained": self.trained, "waited": self.waited} | {
-            "seconds": self.seconds
-        }
+        self._count_norms()
+        norms = {"norm_sum": self.norm_sum, "norm_max": self.norm_max, "norm_count": self.norm_count}
+        return (
+            norms
+            | {"loss": loss, "batches": self.batches, "trained": self.trained, "waited": self.waited}
+            | {"seconds": self.seconds}
+        )
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         """Go on from what an earlier session's `state_dict` said."""
         self.loss = None if state["loss"] is None else state["loss"].to(device)
         self.batches, self.trained, self.waited = state["batches"], state["trained"], state["waited"]
+        self.norm_sum, self.norm_max, self.norm_count = state["norm_sum"], state["norm_max"], state["norm_count"]
         self.earlier = state["seconds"]
