@@ -33,18 +33,39 @@ def runs_folder() -> Path:
     return Path(os.environ.get("SWATH_RUNS", PROJECT / "runs")).expanduser()
 
 
+FOLD = "SWATH_FOLD"
+"""The environment of a process that trains one fold of several: a `Fold` as JSON."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The fold that this process trains."""
+
+    number: int
+    """From 0, as `data.fold` counts."""
+    beside: int = 1
+    """Folds that train at a time on this machine."""
+    keeps: bool = True
+    """Whether what it predicts of its held-out images is kept."""
+    parent: int = 0
+    """The process that started it, without which it is not to go on."""
+
+
 @dataclass(frozen=True)
 class Folders:
     """The folders of the session that this process runs in."""
 
     root: Path
     payload: Path
+    fold: Fold | None = None
+    """None: this process trains all of the run."""
 
     @classmethod
     def here(cls) -> Folders:
         """The folders that the bundle announced; `UsageError` outside a session."""
         try:
-            return cls(Path(os.environ["SWATH_ROOT"]), Path(os.environ["SWATH_PAYLOAD"]))
+            fold = Fold(**json.loads(os.environ[FOLD])) if os.environ.get(FOLD) else None
+            return cls(Path(os.environ["SWATH_ROOT"]), Path(os.environ["SWATH_PAYLOAD"]), fold)
         except KeyError as error:
             raise UsageError(
                 f"a kernel runs inside a session, and {error.args[0]} is not set", "start it with: python launch.py"
@@ -56,9 +77,14 @@ class Folders:
         return self.root / "input"
 
     @property
-    def working(self) -> Path:
+    def outputs(self) -> Path:
         """What is left here comes home."""
         return self.root / "working"
+
+    @property
+    def working(self) -> Path:
+        """This process's own part of the outputs: all of them, or its fold's."""
+        return self.outputs if self.fold is None else self.outputs / "folds" / str(self.fold.number)
 
     @property
     def scratch(self) -> Path:
@@ -84,8 +110,9 @@ class Folders:
         return parse(self.payload / "competition.toml")
 
     def recipe(self) -> Recipe:
-        """The resolved recipe that the bundle carries."""
+        """The resolved recipe that the bundle carries; in a process that trains one fold, that fold's."""
         from lib.recipe import Recipe
         from lib.validation import validated
 
-        return validated(Recipe, json.loads((self.payload / "recipe.json").read_text()), lambda key: "recipe.json")
+        recipe = validated(Recipe, json.loads((self.payload / "recipe.json").read_text()), lambda key: "recipe.json")
+        return recipe if self.fold is None else recipe.of_fold(self.fold.number)
