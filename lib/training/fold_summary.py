@@ -67,7 +67,7 @@ def write(folders: Folders, parts: Sequence[Part], about: dict[str, Any]) -> dic
         },
         "validation": sorted(image for part in parts for image in part.held_out),
         "windows": windows,
-        "division": f"{len(parts)} folds; {parts[0].how}",
+        "division": "; ".join(part.how for part in parts),
         "radiometry": parts[0].radiometry,
         "recipe": recipe.model_dump(),
         **about,
