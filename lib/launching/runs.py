@@ -87,7 +87,7 @@ class Run:
     @property
     def folds(self) -> list[int]:
         """The folds of the run whose best weights came home, or the one that was named; empty where it has none."""
-        found = fold_outputs.numbers(self.outputs) if self.trains_folds else []
+        found = fold_outputs.numbers(self.outputs)
         return found if self.fold is None else [fold for fold in found if fold == self.fold]
 
     @property
