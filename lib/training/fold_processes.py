@@ -61,6 +61,7 @@ class FoldProcesses:
             for number in over:
                 process, reader = self.running.pop(number)
                 reader.join(timeout=5)
+                process.stdout.close()
                 yield number, process.returncode
             if over:
                 return

@@ -97,7 +97,7 @@ class Session:
             raise Failed(
                 f"fold {number} of {len(self.parts)} {how}; {len(self.done)} folds are done"
                 + (f", and the state of what else was begun is saved (left: {_listed(others)})" if others else ""),
-                "what it said last stands above; a next session goes on with what is left: python launch.py --resume RUN",
+                "what it said last stands above; go on with what is left: python launch.py --resume RUN",
             )
         if not summary["finished"]:
             if not moved:
