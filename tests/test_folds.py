@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from lib.launching import report
 from lib.launching.runs import Run
 from lib.rasters import masks_in, read_labels
 from lib.training.state import STATE
-from tests.programs import Here, Program, given, program_in, wait_for
+from tests.programs import PROJECT, Here, Program, given, program_in, wait_for
 
 SETTINGS = {
     "train.folds": 2,
@@ -166,6 +167,21 @@ def test_a_decision_is_searched_on_the_predictions_that_came_home(straight, subm
     assert again["before"] == pytest.approx(found["before"], abs=0.002), "predicted again, each by its own fold"
     assert {path.name for path in (folder / "held-out").iterdir()} == {"0", "1"}
     (folder / "thresholds.json").unlink()
+
+
+def test_without_test_images_each_labelled_image_is_its_own_folds(straight, submit, tmp_path):
+    """The ensemble has seen all of them; the file's score is the score out of fold."""
+    run, folder, _ = straight
+    own = tmp_path / "own.toml"
+    text = (PROJECT / "lib" / "competitions" / "sample.toml").read_text()
+    own.write_text(re.sub(r"\[data\.test\]\n(.+\n)+", "", text))
+    made = submit.json("--run", run["id"], "-c", own)
+    assert (made["which"], made["images"], made["problems"]) == ("validation", 48, [])
+    assert made["score"]["score"] == pytest.approx(run["metrics"]["value"], abs=0.003)
+    assert files.read_json(folder / "run.json")["submissions"][-1]["made_of"]["folds"] == [0, 1]
+    weights = folder / "outputs" / "folds" / "0" / "checkpoints" / "best.safetensors"
+    done = submit("--run", run["id"], "--checkpoint", weights, "-c", own, code=2)
+    assert "may have seen the images that its folds held out" in done.stderr
 
 
 def test_labels_are_judged_by_one_fold(straight, program):
