@@ -13,6 +13,7 @@ from lib.launching import fold_outputs
 from lib.launching.following.live_table import draw
 from lib.launching.following.metrics_file import MetricsFile
 from lib.launching.following.training_progress import parse
+from lib.launching.ledger_words import made_words
 from lib.launching.preparing import members
 from lib.launching.runs import Run, one_model
 from lib.models.found import checkpoints
@@ -130,6 +131,11 @@ def test_what_the_next_session_goes_on_from(run):
     run.forget_state()
     assert not list(run.outputs.rglob("last.ckpt"))
     assert len(Run(run.folder).folds) == 2
+
+
+def test_the_ledger_tells_one_fold_from_all():
+    assert made_words("0002", {"run": "0002", "folds": [1], "tta": "none", "scales": [1.0]}) == "fold 1, no tta"
+    assert made_words("0002", {"run": "0002", "folds": [0, 1], "members": [{}, {}]}) == "2 folds"
 
 
 # The live table
