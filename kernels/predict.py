@@ -177,7 +177,10 @@ def finish(
         return never_empty(found, competition) if is_rerun else found
 
     infer = folders.recipe().infer
-    made_of = {"runs": [member["run"] for member in plan["members"]], "tta": infer.tta, "scales": list(infer.scales)}
+    members = plan["members"]
+    made_of = {"runs": list(dict.fromkeys(member["run"] for member in members)), "tta": infer.tta}
+    made_of |= {"folds": folds} if (folds := [member["fold"] for member in members if "fold" in member]) else {}
+    made_of |= {"scales": list(infer.scales)}
     made_of |= {"thresholds": plan["thresholds"]} if plan.get("thresholds") else {}
     path = folders.working / f"submission{container.suffix(competition)}"
     container.write(mask, competition, layout, path)

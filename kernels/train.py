@@ -9,7 +9,8 @@ It is started by the bundle that `launch.py` makes, in Kaggle's folders or in th
 What it leaves in the working folder: checkpoints/best.safetensors, report.html, summary.json, metrics.csv,
 confusion.csv, gradients.csv, tensorboard/, overlays/ and manifest.json with the size and SHA-256 of each of them. When
 the session's limit comes first, it stops a little before, says so in summary.json and leaves checkpoints/last.ckpt,
-from which the next session goes on.
+from which the next session goes on. With `train.folds` it runs itself again for each fold, in working/folds/<number>/,
+and puts together what they leave.
 """
 
 import logging
@@ -47,12 +48,14 @@ from lib.reporting.confusion_picture import confusion_picture
 from lib.reporting.gallery import Picture, picture
 from lib.reporting.overlays import overlay
 from lib.training import devices, growing, ranks, resume, seeing, state, tryout
+from lib.training.folds import train_folds
 from lib.training.gpus import Gpus
 from lib.training.keeper import Keeper
 from lib.training.lightning import fabric_of, seed_everything, synchronized
 from lib.training.limit import Limit, SessionEnds
 from lib.training.loaders import Share, crop_loader, image_loader
 from lib.training.loop import Training
+from lib.training.out_of_fold import COUNTS, predict_held_out
 from lib.training.tensorboard import Board
 from lib.training.watch import Watch
 
@@ -69,19 +72,27 @@ def main() -> None:
     limit.listen()
     folders = Folders.here()
     competition, recipe = folders.competition(), folders.recipe()
-    if ranks.is_rank():
+    if ranks.is_rank() or folders.fold:
         ranks.end_with_parent(signal.SIGKILL)
+        if folders.fold and not ranks.is_rank() and os.getppid() != folders.fold.parent:
+            sys.exit("the process that started this fold is gone")
     else:
         limit.guard(folders.working)
         print(*devices.describe(), sep="\n", flush=True)
     device = devices.choose(recipe.train, gpu_asked=folders.plan()["gpu"] != "none")
     count = devices.ranks(recipe.train, device)
-    recipe.must_share(count)
+    recipe.must_share(1 if recipe.train.gpus == "folds" else count)
     starting.find(recipe, folders.inputs)  # what is missing is told before the images are read
 
     # Data: found, divided, measured, every file decoded once, tiles counted; ranks find it in the scratch folder.
     root = find_root(competition, folders).resolve()  # at home, errors name the user's folder, not a link to it
-    ready = make_ready(competition, recipe, root, folders.scratch, None if ranks.is_rank() else say)
+    if recipe.train.folds:
+        try:
+            train_folds(Path(__file__), folders, root, device, count, limit, say)
+        finally:
+            files.write_manifest(folders.outputs)
+        return
+    ready = make_ready(competition, recipe, root, folders.scratch, None if ranks.is_rank() or folders.fold else say)
     if len(ready.held_out) < count:
         raise UsageError(f"{len(ready.held_out)} validation image(s) cannot be shared by {count} ranks")
     if ranks.is_rank():
@@ -96,7 +107,8 @@ def main() -> None:
             sys.exit(processes.wait())
         train(folders, device, count, ready, limit)
     finally:
-        files.write_manifest(folders.working)
+        if folders.fold is None:
+            files.write_manifest(folders.outputs)
 
 
 def say(text: str) -> None:
@@ -145,13 +157,12 @@ def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit 
     if speaks:
         names = competition.names
         board = seeing.begin(run, folders.working, outputs, lambda table: confusion_picture(table, names), say)
-    share = Share(ranks.rank(), count)  # of every step's crops, and of the validation images
+    share = Share(ranks.rank(), count, folders.fold.beside if folders.fold else 1)
+    images = image_loader(ready, recipe, share, device)
     with suppress(SessionEnds), closing(board):
-        run.go(
-            crop_loader(crops, recipe, share, device, run.step),
-            image_loader(ready, recipe, share, device),
-            folders.working,
-        )
+        run.go(crop_loader(crops, recipe, share, device, run.step), images, folders.working)
+        if folders.fold:
+            predict_held_out(run, images, folders)
     if count > 1:
         dist.destroy_process_group()
     if speaks:
@@ -162,10 +173,12 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
     """What is known by now; the pictures, and an end without a state, are for a run that is over."""
     recipe, best, limit, held_out = run.recipe, run.keeper.best, run.limit, ready.held_out
     metric = run.competition.metric
+    finished = run.is_finished and (folders.fold is None or (folders.working / COUNTS).is_file())
     this = {"seconds": round(limit.clock() - limit.begin, 1), "gpus": run.fabric.world_size if device == "cuda" else 0}
     summary = {
         "competition": run.competition.name,
-        "finished": run.is_finished,
+        "finished": finished,
+        "moved": run.has_moved,
         "epochs_done": run.epochs_done,
         "limit": limit.seconds,
         "metric": best
@@ -195,14 +208,14 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
     show(folders, run, summary)
     where = f"at epoch {run.epoch}, step {run.step} of {run.total}"
     if limit.asked:
-        files.write_manifest(folders.working)  # ranks take their time to end, and whoever asked may not wait
-        raise Failed(f"asked to end, {where}" + ("" if run.is_finished else f"; its state lies in {state.STATE}"))
-    if not run.is_finished and not run.has_moved:
+        files.write_manifest(folders.outputs)  # ranks take their time to end, and whoever asked may not wait
+        raise Failed(f"asked to end, {where}" + ("" if finished else f"; its state lies in {state.STATE}"))
+    if not finished and not run.has_moved and folders.fold is None:
         raise Failed(
             f"the session's limit of {limit.seconds:.0f} s is too short: it came no further than it began, {where}",
             "give each session more time with --timeout",
         )
-    if not run.is_finished:
+    if not finished:
         print(f"stopped before the session's limit {where}; it goes on from {state.STATE}", flush=True)
         return
     show(folders, run, summary, draw(folders, run, ready, device))

@@ -36,18 +36,39 @@ def runs_folder() -> Path:
     return Path(os.environ.get("SWATH_RUNS", PROJECT / "runs")).expanduser()
 
 
+FOLD = "SWATH_FOLD"
+"""The environment of a process that trains one fold of several: a `Fold` as JSON."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The fold that this process trains."""
+
+    number: int
+    """From 0, as `data.fold` counts."""
+    beside: int = 1
+    """Folds that train at a time on this machine."""
+    keeps: bool = True
+    """Whether what it predicts of its held-out images is kept."""
+    parent: int = 0
+    """The process that started it, without which it is not to go on."""
+
+
 @dataclass(frozen=True)
 class Folders:
     """The folders of the session that this process runs in."""
 
     root: Path
     payload: Path
+    fold: Fold | None = None
+    """None: this process trains all of the run."""
 
     @classmethod
     def here(cls) -> Folders:
         """The folders that the bundle announced; `UsageError` outside a session."""
         try:
-            return cls(Path(os.environ["SWATH_ROOT"]), Path(os.environ["SWATH_PAYLOAD"]))
+            fold = Fold(**json.loads(os.environ[FOLD])) if os.environ.get(FOLD) else None
+            return cls(Path(os.environ["SWATH_ROOT"]), Path(os.environ["SWATH_PAYLOAD"]), fold)
         except KeyError as error:
             raise UsageError(
                 f"a kernel runs inside a session, and {error.args[0]} is not set", "start it with: python launch.py"
@@ -59,9 +80,14 @@ class Folders:
         return self.root / "input"
 
     @property
-    def working(self) -> Path:
+    def outputs(self) -> Path:
         """What is left here comes home."""
         return self.root / "working"
+
+    @property
+    def working(self) -> Path:
+        """This process's own part of the outputs: all of them, or its fold's."""
+        return self.outputs if self.fold is None else self.outputs / "folds" / str(self.fold.number)
 
     @property
     def scratch(self) -> Path:
@@ -91,7 +117,8 @@ class Folders:
         return json.loads(os.environ.get(SETTINGS, "{}"))
 
     def recipe(self) -> Recipe:
-        """The resolved recipe that the bundle carries, with what this session has found out."""
+        """The resolved recipe that the bundle carries, with what this session has found out; of a fold's process, that
+        fold's."""
         from lib.recipe import Recipe
         from lib.validation import validated
 
@@ -99,4 +126,5 @@ class Folders:
         for key, value in self.settings().items():
             table, name = key.split(".")
             recipe.setdefault(table, {})[name] = value
-        return validated(Recipe, recipe, lambda key: "recipe.json")
+        resolved = validated(Recipe, recipe, lambda key: "recipe.json")
+        return resolved if self.fold is None else resolved.of_fold(self.fold.number)

@@ -3,6 +3,8 @@
     @progress {"epoch": 3, "epochs": 12, "step": 64, "steps": 300, "loss": 0.71, "images_per_s": 41.2, …}
 
     epoch, epochs, step, steps    where training is; step and steps count over all epochs
+    fold, folds                   which fold of a run of folds says this, from 0, and of how many; epochs, loss and
+                                  metric are its own, steps and seconds those of all folds
     loss                          the epoch's mean so far
     metric                        the competition's, behind a validation only
     lr, images_per_s              the next step's learning rate; the epoch's crops a second

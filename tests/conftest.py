@@ -33,7 +33,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a worker for every core
 
 
-FIRST = ("main_job", "chain_here", "ranks", "sweep", "launch_on_kaggle", "launch_on_colab", "session_end", "resume")
+FIRST = (
+    "main_job",
+    "folds",
+    "chain_here",
+    "ranks",
+    "sweep",
+    "launch_on_kaggle",
+    "launch_on_colab",
+    "session_end",
+    "resume",
+)
 """Files of the longest tests: one that is begun last keeps a worker busy alone."""
 
 

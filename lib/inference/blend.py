@@ -2,6 +2,7 @@
 
     outcome = blend_folders([Weighted(Path("a")), Weighted(Path("b"), 0.5)], competition, Path("masks"))
     outcome.made, outcome.kept                   # ids of images
+    outcome = blend_files({"t7": [(Path("a/t7.tif"), 1.0)]}, competition, Path("masks"))
 
 Files are read and averaged by bands. Where working sizes differ, the smaller are enlarged, bilinearly, to the largest.
 A blend that was broken off goes on: masks of the very same files, weights and decision are kept.
@@ -9,9 +10,10 @@ A blend that was broken off goes on: masks of the very same files, weights and d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,15 +45,32 @@ def blend_folders(
     """
     if out.resolve() in [member.path.resolve() for member in members]:
         raise UsageError(f"{out} holds probabilities, which masks would overwrite", "choose another folder: --out DIR")
-    decision = decision or Decision.plain(len(competition.classes), competition.multilabel)
     paths = {
         image: [(member.path / f"{image}.tif", member.weight) for member in members]
         for image in _common([member.path for member in members])
     }
-    output = MaskOutput(None, competition, out, decision)
     blended = [[str(member.path.resolve()), member.weight] for member in members]
+    return blend_files(paths, competition, out, decision, track, {"blended": blended})
+
+
+def blend_files(
+    paths: Mapping[str, Sequence[tuple[Path, float]]],
+    competition: Competition,
+    out: Path,
+    decision: Decision | None = None,
+    track: Callable[[list, str], Iterable] = lambda images, words: images,
+    about: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Write the mask of every image from its own files of probabilities, each with its weight.
+
+    `about`: what else predictions.json should say; masks that another such prediction has made are made again. Raises
+    as `blend_folders` does.
+    """
+    decision = decision or Decision.plain(len(competition.classes), competition.multilabel)
+    output = MaskOutput(None, competition, out, decision)
     sources = {image: files.state_of(*(path for path, _ in stored)) for image, stored in paths.items()}
-    outcome = Outcome(kept=goes_on(output, sources, {**output.identity, "blended": blended}, {"blended": blended}))
+    told = dict(about or {})
+    outcome = Outcome(kept=goes_on(output, sources, output.identity | told, told))
     todo = [image for image in paths if image not in outcome.kept]
     for image in track(todo, f"blending {len(todo)} images"):
         _blend(paths[image], image, output, decision)
@@ -94,7 +113,7 @@ def must_hold(stored: Stored, competition: Competition) -> None:
         )
 
 
-def _blend(paths: list[tuple[Path, float]], image: str, output: MaskOutput, decision: Decision) -> None:
+def _blend(paths: Sequence[tuple[Path, float]], image: str, output: MaskOutput, decision: Decision) -> None:
     with ExitStack() as stack:
         stored = [(stack.enter_context(Stored(path)), weight) for path, weight in paths]
         for each, _ in stored:

@@ -68,7 +68,7 @@ def plan_of(asked_for: CodeRequest) -> Plan:
             internet=False,
             timeout=asked_for.timeout or LIMIT,
             settings=asked_for.settings,
-            runs=(asked_for.trained.id,),
+            runs=(asked_for.trained.word,),
         )
     )
 

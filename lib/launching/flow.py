@@ -95,6 +95,6 @@ def _summary(run: Run) -> dict[str, Any]:
 def _metric(summary: dict[str, Any]) -> dict[str, Any] | None:
     """What the kernel's summary says it scored."""
     metric = summary.get("metric")
-    shape = {"label": str, "value": (int, float), "epoch": int, "per_class": dict, "baselines": dict}
+    shape = {"label": str, "value": (int, float), "epoch": (int, type(None)), "per_class": dict, "baselines": dict}
     fits = isinstance(metric, dict) and all(isinstance(metric.get(key), kind) for key, kind in shape.items())
     return metric if fits and "empty" in metric["baselines"] else None

@@ -14,7 +14,7 @@ from typing import Any
 from lib import files
 from lib.competitions import Competition
 from lib.errors import Failed, UsageError
-from lib.launching.runs import Run, competition_named, finished
+from lib.launching.runs import Run, competition_named, finished, one_model
 from lib.launching.terminal import next_step, say
 
 VALIDATION, TRAINING, EXCLUDED = "validation", "training", "excluded"
@@ -60,7 +60,7 @@ def labels(wish: Wish, as_json: bool = False) -> None:
     if wish.on not in ON:
         raise UsageError(f"--on {wish.on}: there is no such part", f"one of {', '.join(ON)}")
     turns_named(wish.tta)
-    run = finished(wish.run)
+    run = one_model(finished(wish.run))
     competition, word, _ = competition_named(wish.competition, run)
     if competition.multilabel:
         raise UsageError(

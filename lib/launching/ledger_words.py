@@ -58,13 +58,17 @@ def lines(entries: Entries) -> list[str]:
 
 def made_words(run: str, made_of: dict[str, Any] | None) -> str:
     """What made a file, in the fewest words: `2 runs, d4, scales 0.75 1 1.25`."""
-    words = []
+    words, folds = [], len((made_of or {}).get("folds") or ())
     for key, value in (made_of or {}).items():
-        if value in (None, [], {}, "", run, [run], [1], [1.0]) or (key == "members" and len(value) == 1):
+        if value in (None, [], {}, "", run, [run]) or (key == "scales" and value in ([1], [1.0])):
+            continue
+        if key == "members" and len(value) in (1, folds):
             continue
         if key in ("run", "runs") and (isinstance(value, str) or len(value) == 1):
             only = value if isinstance(value, str) else next(iter(value))
             words.append(f"run {only.split('-')[-1]}")
+        elif key == "folds" and isinstance(value, list) and len(value) == 1:
+            words.append(f"fold {value[0]}")
         elif key in ("runs", "checkpoints", "folds", "members"):
             listed = value if isinstance(value, (list, dict)) else [value]
             words.append(f"{len(listed)} {key if len(listed) != 1 else key.removesuffix('s')}")

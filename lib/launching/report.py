@@ -77,7 +77,8 @@ def runs_lines(runs: list[Run]) -> list[str]:
     rows = [("run", "status", "place", "gpu", "started", "score", "board")]
     for content in runs_document(runs):
         metric = content.get("metrics")
-        score = f"{metric['value']:.4f} {metric['label']}" if metric else "-"
+        folds = f", {metric['folds']} folds" if metric and metric.get("folds") else ""
+        score = f"{metric['value']:.4f} {metric['label']}{folds}" if metric else "-"
         board = next((f"{sent:g}" for sent in _public_scores(content)), "-")
         words = (content.get(key, "-") for key in ("id", "status", "place", "accelerator", "created"))
         rows.append((*words, score, board))
@@ -151,8 +152,10 @@ def outcome_lines(outcome: Outcome) -> list[str]:
         base = metric["baselines"]
         guess = "majority class everywhere" if "majority" in base else "nothing predicted anywhere"
         parts = [f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in metric["per_class"].items()]
+        folds = metric.get("folds")
+        where = f"(of all images, by {folds} folds)" if folds else f"(epoch {metric['epoch']})"
         lines += [
-            f"  {metric['label']} on validation  {metric['value']:.4f}   (epoch {metric['epoch']})",
+            f"  {metric['label']} {'out of fold' if folds else 'on validation'}  {metric['value']:.4f}   {where}",
             f"  {guess}  {base.get('majority', base['empty']):.4f}",
             f"  by class: {', '.join(parts)}",
         ]

@@ -1,7 +1,7 @@
 """The runs on this machine: a folder each, and `run.json` in it says everything.
 
 run = create(...)                # runs/20261120-092133-sample-4f1c/
-run = find("4f1c")               # newest when left out; any part of the id that fits one run
+run = find("4f1c")               # newest when left out; any part of the id that fits one run; 4f1c/2: fold 2 of it
 run.update(status="running")     # read, change, write in one step, under a lock
 """
 
@@ -11,7 +11,7 @@ import datetime
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lib import files
 from lib.competitions import Competition, load, parse, spelled
 from lib.errors import Failed, UsageError
 from lib.folders import runs_folder
+from lib.launching import fold_outputs
 from lib.launching.session import KernelRef, Status
 
 PREDICT = "predict"
@@ -43,14 +44,20 @@ SHAPE = {
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder."""
+    """A run's folder; of a run of folds, perhaps one fold alone."""
 
     folder: Path
+    fold: int | None = None
 
     @property
     def id(self) -> str:
         """The run's name, and its folder's."""
         return self.folder.name
+
+    @property
+    def word(self) -> str:
+        """What `--run` takes for it."""
+        return self.id if self.fold is None else f"{self.id}/{self.fold}"
 
     @property
     def outputs(self) -> Path:
@@ -74,8 +81,32 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The best weights, when they came home."""
-        return self.outputs / "checkpoints" / "best.safetensors"
+        """The best weights, when they came home; of a run of folds, the first's that did."""
+        return fold_outputs.best(self.outputs, next(iter(self.folds), self.fold))
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds of the run whose best weights came home, or the one that was named; empty where it has none."""
+        found = fold_outputs.numbers(self.outputs)
+        return found if self.fold is None else [fold for fold in found if fold == self.fold]
+
+    @property
+    def checkpoints(self) -> dict[int | None, Path]:
+        """The best weights that predict for this run: of every fold, or of the run (None)."""
+        return {fold: fold_outputs.best(self.outputs, fold) for fold in self.folds} or {None: self.checkpoint}
+
+    @property
+    def parts(self) -> list[Run]:
+        """Each fold as a run of its own, with the images that it held out; the run itself where it has none."""
+        return [replace(self, fold=fold) for fold in self.folds] or [self]
+
+    @property
+    def trains_folds(self) -> int:
+        """How many models the run trains, each without another part of the data; 0: one, as usual."""
+        content = self.read()
+        if content.get("kernel") == PREDICT:
+            return 0
+        return content.get("recipe", {}).get("train", {}).get("folds") or 0
 
     @property
     def page(self) -> Path:
@@ -102,7 +133,9 @@ class Run:
     @property
     def held_out(self) -> list[str]:
         """Ids of the images that the run validated on."""
-        path = self.outputs / "summary.json"
+        path = self.outputs / SUMMARY
+        if self.fold is not None:
+            path = self.outputs / fold_outputs.FOLDS / str(self.fold) / SUMMARY
         content = files.read_json(path)
         images = content.get("validation") if isinstance(content, dict) else None
         if not isinstance(images, list):
@@ -117,7 +150,8 @@ class Run:
             return None
         if self.predicts:
             return f"{content.get('images_done')} of {content.get('images')} images are predicted"
-        return f"{content.get('epochs_done')} of {content['recipe']['train']['epochs']} epochs are done"
+        whole = content["recipe"]["train"]["epochs"] * (self.trains_folds or 1)
+        return f"{content.get('epochs_done')} of {whole} epochs are done"
 
     @property
     def predicts(self) -> bool:
@@ -127,19 +161,24 @@ class Run:
     @property
     def state(self) -> Path:
         """What an unfinished run goes on from, when it came home: a file, or a folder of masks."""
-        return self.outputs / (MASKS if self.predicts else STATE)
+        return self.outputs / (MASKS if self.predicts else fold_outputs.FOLDS if self.trains_folds else STATE)
 
     @property
     def left(self) -> dict[str, Path]:
         """The files that an unfinished run goes on from, by their names among its outputs; empty without its state."""
         if not self.state.exists():
             return {}
+        if self.trains_folds:
+            found = fold_outputs.left(self.outputs)
+            return {path.relative_to(self.outputs).as_posix(): path for path in found if path.is_file()}
         masks = [self.outputs / SUMMARY, *sorted(self.state.rglob("*"))]
         found = masks if self.predicts else [self.state, self.checkpoint]
         return {path.relative_to(self.outputs).as_posix(): path for path in found if path.is_file()}
 
     def forget_state(self) -> None:
         """Remove what an earlier session left for the next one."""
+        if self.trains_folds:
+            return fold_outputs.forget_states(self.outputs)
         shutil.rmtree(self.state) if self.state.is_dir() else self.state.unlink(missing_ok=True)
 
     def _of_latest(self, name: str) -> Path:
@@ -201,7 +240,9 @@ def all_runs() -> list[Run]:
 
 
 def find(name: str | None = None) -> Run:
-    """The run whose id contains `name`; the newest when it is None. `UsageError` when none or several fit."""
+    """The run whose id contains `name`, or a fold of it; the newest when it is None. `UsageError` when none or several
+    fit."""
+    name, fold = (None, None) if name is None else fold_outputs.run_and_fold(name)
     runs = all_runs()
     if not runs:
         raise UsageError(f"there are no runs in {runs_folder()}", "start one: python launch.py")
@@ -215,7 +256,7 @@ def find(name: str | None = None) -> Run:
     if len(fitting) > 1:
         some = ", ".join(run.id for run in fitting[:5])
         raise UsageError(f"{name!r} fits {len(fitting)} runs: {some}", "write more of the id")
-    return fitting[0]
+    return Run(fitting[0].folder, fold)
 
 
 def competition_named(name: str | None, run: Run | None = None) -> tuple[Competition, str, Run | None]:
@@ -254,5 +295,16 @@ def finished(name: str | None = None) -> Run:
     if run is None:
         raise UsageError("there is no finished run yet", "train one: python launch.py")
     if not run.checkpoint.is_file():
-        raise UsageError(f"run {run.id} has brought no checkpoint home", f"python launch.py fetch {run.id}")
+        which = run.id if run.fold is None else f"{run.id}: its fold {run.fold}"
+        raise UsageError(f"run {which} has brought no checkpoint home", f"python launch.py fetch {run.id}")
+    return run
+
+
+def one_model(run: Run) -> Run:
+    """The run, when it has one model; `UsageError` for a run of folds of which none is named."""
+    if run.fold is None and run.folds:
+        raise UsageError(
+            f"run {run.id} has {len(run.folds)} models, one for each fold",
+            f"name one: {run.id}/{run.folds[0]}",
+        )
     return run

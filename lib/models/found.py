@@ -16,7 +16,14 @@ from lib import files
 from lib.errors import DataError
 from lib.mounts import DEPTH, below, mounted
 
-LIKELY = ("notebooks/*/*/checkpoints", "*/checkpoints", "datasets/*/swath-*", "swath-*")
+LIKELY = (
+    "notebooks/*/*/checkpoints",
+    "*/checkpoints",
+    "notebooks/*/*/folds/*/checkpoints",
+    "*/folds/*/checkpoints",
+    "datasets/*/swath-*",
+    "swath-*",
+)
 """Where a checkpoint usually is, in both layouts, so that a data set of many folders need not be searched."""
 
 

@@ -46,6 +46,12 @@ class Recipe(Strict):
                 f"--set train.batch={2 * shares}",
             )
 
+    def of_fold(self, fold: int) -> Recipe:
+        """The recipe of one model of `train.folds`: an own run, but for the fold that it holds out."""
+        alone = {"folds": 0, "gpus": "ranks"} | ({"ranks": 1} if self.train.gpus == "folds" else {})
+        data = self.data.model_copy(update={"folds": self.train.folds, "fold": fold})
+        return self.model_copy(update={"data": data, "train": self.train.model_copy(update=alone)})
+
     @property
     def window(self) -> int:
         """Side of the prediction windows, in pixels at the working size."""

@@ -33,7 +33,7 @@ Track = Callable[[list, str], Iterable]
 
 
 class TrainedRun(Trained, Protocol):
-    """What predicting needs of a run: its name, its folder, its best weights."""
+    """What predicting needs of a run, or of a fold of one: its name, its folders, its best weights."""
 
     @property
     def id(self) -> str: ...
@@ -42,7 +42,19 @@ class TrainedRun(Trained, Protocol):
     def folder(self) -> Path: ...
 
     @property
+    def outputs(self) -> Path: ...
+
+    @property
     def checkpoint(self) -> Path: ...
+
+    @property
+    def fold(self) -> int | None: ...
+
+    @property
+    def folds(self) -> list[int]: ...
+
+    @property
+    def parts(self) -> list[TrainedRun]: ...
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,8 @@ def predict_run(
 ) -> tuple[Job, Path, Outcome]:
     """Predict the images of a competition: the job, the folder of masks (`out`, or the run's own), what came of it.
 
-    Raises `UsageError` before any work for checkpoints of other competitions or a `tta` that is none.
+    Where the images are those that a run of folds has seen, each is predicted by the fold that held it out. Raises
+    `UsageError` before any work for checkpoints of other competitions or a `tta` that is none.
     """
     choice.must_be_said_right()
     loaded = ensemble.load(choice.members, competition)
@@ -96,12 +109,41 @@ def predict_run(
     if out is None and run is None:
         raise UsageError("where do the masks go?", "name a folder with --out DIR")
     folder = out or run.folder / name
+    if run and len(run.folds) > 1 and job.which == "validation":
+        return job, folder, _out_of_fold(run, choice, competition, data, folder, track, probabilities)
     words = f"predicting {len(job.images)} {job.which} images"
-    about = {"run": run and run.id, "which": job.which}
+    about = {"run": run and run.id, "which": job.which} | ({"folds": run.folds} if run and run.folds else {})
     outcome = predict(
         loaded, choice, competition, job.images, folder, run and run.folder, about, track, words, probabilities
     )
     return job, folder, outcome
+
+
+def _out_of_fold(
+    run: TrainedRun,
+    choice: Choice,
+    competition: Competition,
+    data: Path | None,
+    folder: Path,
+    track: Track,
+    probabilities: bool,
+) -> Outcome:
+    """The masks of a run of folds for the images that it was trained on."""
+    from lib.submissions.held_out import held_out_masks  # it predicts by this module
+
+    if len(choice.members) != len(run.folds):
+        raise UsageError(
+            f"{competition.name} has no test images there, and other weights than those of {run.id} may have seen the "
+            "images that its folds held out",
+            f"name that run alone: --run {run.id}",
+        )
+    if probabilities:
+        raise UsageError(
+            f"{competition.name} has no test images there; the probabilities of the images that the folds held out are "
+            f"in {files.shown(run.outputs / 'oof')}",
+            f"python submit.py blend {files.typed(run.outputs / 'oof')} --out MASKS",
+        )
+    return held_out_masks(run, choice, competition, data, folder, track)
 
 
 def predict_images(

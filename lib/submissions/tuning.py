@@ -7,7 +7,6 @@ made, outcome = pseudo_labels(run, choice, competition, None, None, out)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lib import files
@@ -20,11 +19,9 @@ from lib.inference.folder import Outcome
 from lib.inference.pseudo import PseudoSet, write_set
 from lib.inference.search import Found, tune
 from lib.inference.tta import scales_named
-from lib.submissions.job import held_out_pairs, job_for
-from lib.submissions.pipeline import Choice, Track, TrainedRun, any_images, predict
-
-HELD_OUT = "held-out"
-"""The folder of a run's probabilities of the images that it held out."""
+from lib.submissions.held_out import held_out_files
+from lib.submissions.job import job_for
+from lib.submissions.pipeline import Choice, Track, TrainedRun, any_images
 
 
 def tune_runs(
@@ -34,7 +31,7 @@ def tune_runs(
     data: Path | None = None,
     track: Track = lambda items, words: items,
 ) -> tuple[Found, Path]:
-    """Search a decision on what each run predicts of the images that it held out itself.
+    """Search a decision on what each run, or each fold of one, predicts of the images that it held out itself.
 
     An image that several runs held out is their weighted mean. The decision is written into the first run's folder,
     with the members that it is for. Raises `UsageError` when an image is missing.
@@ -43,17 +40,10 @@ def tune_runs(
     loaded = ensemble.load(choice.members, competition)
     stored: dict[str, list[tuple[Path, float]]] = {}
     known: dict[str, Pair] = {}
-    for (run, weight), member in zip(runs, choice.members, strict=True):
-        pairs = held_out_pairs(competition, data, run)
-        folder = run.folder / HELD_OUT
-        alone = replace(choice, members=(member,))
-        words = f"predicting {len(pairs)} images that {run.id} held out"
-        about = {"run": run.id, "which": "validation"}
-        only = ensemble.load(alone.members, competition)
-        predict(only, alone, competition, pairs, folder, None, about, track, words, True).must_be_whole()
-        for pair in pairs:
-            stored.setdefault(pair.id, []).append((folder / f"{pair.id}.tif", weight))
-            known[pair.id] = pair
+    for run, weight in runs:
+        for image, (pair, path) in held_out_files(run, choice, competition, data, track).items():
+            stored.setdefault(image, []).append((path, weight))
+            known[image] = pair
     items = [Item(known[image], tuple(paths)) for image, paths in sorted(stored.items())]
     found = tune(items, competition, track)
     path = runs[0][0].folder / decisions.FILE

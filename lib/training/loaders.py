@@ -17,10 +17,11 @@ from lib.recipe import Recipe
 
 
 class Share(NamedTuple):
-    """Which of how many ranks this one is."""
+    """Which of how many ranks this one is, of how many runs that share the machine."""
 
     rank: int = 0
     ranks: int = 1
+    beside: int = 1
 
 
 def crop_loader(
@@ -54,7 +55,7 @@ def image_loader(ready: Ready, recipe: Recipe, share: Share, device: str) -> Dat
 def _loading(recipe: Recipe, share: Share, device: str) -> dict[str, Any]:
     workers = recipe.data.workers
     if workers is None:
-        workers = max(1, (os.cpu_count() or 1) // share.ranks) if device == "cuda" else 0
+        workers = max(1, (os.cpu_count() or 1) // (share.ranks * share.beside)) if device == "cuda" else 0
     return {
         "num_workers": workers,
         "persistent_workers": workers > 0,

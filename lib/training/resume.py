@@ -1,9 +1,10 @@
-"""Finds the outputs of the session that this one goes on from.
+"""Finds the outputs of the session that this one goes on from, of a run or of a run of folds.
 
 The bundle names its kernel as owner/slug (`SWATH_RESUMES`), and Kaggle mounts that kernel's outputs, or a data set with
 them:
 
     outputs = predecessor(folders)       # None for a fresh start
+    outputs = earlier_folds(folders)     # the same, of a run of folds
 """
 
 from __future__ import annotations
@@ -19,23 +20,48 @@ from lib.training.state import STATE
 
 SUMMARY = "summary.json"
 
+FOLDS = "folds"
+"""Among the outputs of a run of folds, the folder that holds a folder for each fold that was begun."""
+
 
 def predecessor(folders: Folders) -> Path | None:
     """The folder with the outputs of the session to go on from; None when this one starts anew.
 
     Raises `DataError` with the top of the mounted tree when no state is mounted, `UsageError` when the run that left
-    those outputs is over: a session that was told to go on never starts anew in silence.
+    those outputs is over: a session that was told to go on never starts anew in silence. The process of one fold finds
+    its state where the session has brought it: in its own folder.
     """
+    if folders.fold is not None:
+        return folders.working if (folders.working / STATE).is_file() else None
     if folders.resumes is None:
         return None
     for folder in _places(folders.inputs, folders.resumes):
         if (folder / STATE).is_file():
             _must_be_unfinished(folder, folders.resumes)
             return folder
+    raise _nothing_left(folders, str(STATE))
+
+
+def earlier_folds(folders: Folders) -> Path | None:
+    """The folder with what an earlier session left of a run of folds; None when this one starts anew.
+
+    Raises as `predecessor` does.
+    """
+    if folders.resumes is None:
+        return None
+    for folder in _places(folders.inputs, folders.resumes):
+        if (folder / SUMMARY).is_file() and (folder / FOLDS).is_dir():
+            _must_be_unfinished(folder, folders.resumes)
+            return folder
+    raise _nothing_left(folders, f"{FOLDS}/")
+
+
+def _nothing_left(folders: Folders, what: str) -> DataError:
+    """The error for a session that finds nothing to go on from; `UsageError` is raised where the run is over."""
     for folder in places(folders.inputs, "notebooks", folders.resumes):
         _must_be_unfinished(folder, folders.resumes)
-    raise DataError(
-        f"this session goes on from {folders.resumes}, and no {STATE} is under {folders.inputs}; "
+    return DataError(
+        f"this session goes on from {folders.resumes}, and no {what} is under {folders.inputs}; "
         + mounted(folders.inputs),
         f"only a version that is COMPLETE is mounted with its outputs: see https://www.kaggle.com/code/{folders.resumes}",
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,9 +16,17 @@ from lib.inference.predictor import Member, Predictor
 from lib.models import Segmenter
 from lib.rasters.reader import Pixels
 from lib.recipe import Recipe
-from lib.scoring import Score, Tally, image_scores, score, take
+from lib.scoring import Count, Score, Tally, image_scores, score, take
 from lib.training.agreement import Agreement
 from lib.training.limit import SessionEnds
+
+
+class Looker(Protocol):
+    """Looks at an image's probabilities on their way to its mask, from the first to the last."""
+
+    def see(self, top: int, left: int, probabilities: torch.Tensor) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Validation:
     """(C, C + 1) int64 pixels, rows: truth; the last column: given to no class. None where classes overlap."""
     image_scores: list[tuple[int, float | None]]
     """Number among the held-out images, and the rule's score of it alone."""
+    counts: list[tuple[int, Count]]
+    """Number among the held-out images, and all that any rule asks about it."""
 
 
 @torch.no_grad()
@@ -39,13 +50,15 @@ def validate(
     recipe: Recipe,
     together: Agreement,
     ids: Sequence[str] | None = None,
+    look: Callable[[int, tuple[int, int], tuple[int, int]], Looker | None] = lambda *image: None,
 ) -> Validation:
     """Score a model on this rank's share of the images; every rank gets the whole set's result.
 
     Images are predicted by the functions that make a submission, and scored by those that score one: where the rule
     tells instances apart, connected components of the masks are instances. `ids` are those of all held-out images, for
     rules that group them. `images` yields a number, the image at the working size and its labels at their own; it may
-    break off with `SessionEnds`, and when it does on one rank, that is raised on all of them.
+    break off with `SessionEnds`, and when it does on one rank, that is raised on all of them. `look` is asked for a
+    looker at an image of this number, working size and original size.
     """
     together.same_buffers(model)
     training = model.training
@@ -55,8 +68,11 @@ def validate(
     share, stopped = [], False
     try:
         for index, image, truth in images:
-            labels = labels_of(predictor, Pixels(image), truth.shape, decision)
+            looker = look(index, image.shape[:2], truth.shape)
+            labels = labels_of(predictor, Pixels(image), truth.shape, decision, looker and looker.see)
             share.append((index, take(truth, labels, competition)))
+            if looker:
+                looker.close()
     except SessionEnds:
         stopped = True
     model.train(training)
@@ -69,4 +85,5 @@ def validate(
         score=score(tally, competition),
         table=None if tally.tables is None else tally.tables.sum(axis=0),
         image_scores=list(zip(order, image_scores(tally, competition), strict=True)),
+        counts=counted,
     )

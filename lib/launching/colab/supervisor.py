@@ -164,7 +164,9 @@ class ColabSupervisor:
                 found += colab_data.test_files(described, root, self.job["mount"])
             else:
                 found += colab_data.training_files(described, root, self.job["mount"])
-        found += [(Path(home) / BEST, f"{name}/{BEST}") for name, home in weights]
+        for name, home in weights:
+            best = [path for pattern in (BEST, f"folds/*/{BEST}") for path in sorted(Path(home).glob(pattern))]
+            found += [(path, f"{name}/{path.relative_to(home).as_posix()}") for path in best]
         if self.job["resumes"]:
             name, home = self.job["resumes"][0], Path(self.job["resumes"][1])
             left = sorted(path for path in home.rglob("*") if path.is_file())

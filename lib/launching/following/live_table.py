@@ -18,12 +18,14 @@ GAP = "    "
 
 
 def draw(progress: Progress, metric: str, last: float | None, best: float | None) -> Text:
-    """Four lines; `last` and `best`: the latest validation's metric, and the best. A prediction has no epochs."""
+    """Four lines; `last` and `best`: the latest validation's metric, and the best, of the fold. A prediction has no
+    epochs."""
     predicts = progress.epochs is None and progress.loss is None and progress.steps is not None
     rows = [
         [f"image {count(progress.step, progress.steps)}"]
         if predicts
         else [
+            *([] if progress.fold is None else [f"fold {progress.fold} of {number(progress.folds, 0)}"]),
             f"epoch {count(progress.epoch, progress.epochs)}",
             f"step {count(progress.step, progress.steps)}",
             f"loss {number(progress.loss, 3)}",

@@ -3,7 +3,8 @@
     session,time,epoch,step,loss,metric,lr,images_per_s,data_wait,seconds,gpu0_use,gpu0_memory_gb
     1,63.1,1,24,0.93,,0.00041,41.2,0.12,60.4,0.97,11.2
 
-`session` counts the run's sessions from 1, `time` is seconds into the session by its log's clock. Everyone who follows
+`session` counts the run's sessions from 1, `time` is seconds into the session by its log's clock; a run of folds has a
+column `fold`. Everyone who follows
 a log reads it from its beginning, so the n-th progress line of a session is its n-th row: whoever comes first writes
 it, and nobody writes it again.
 """
@@ -81,6 +82,7 @@ class MetricsFile:
 def _row(session: int, time: float, progress: Progress) -> dict[str, object]:
     names = ("epoch", "step", "loss", "metric", "lr", "images_per_s", "data_wait", "seconds")
     row = {"session": session, "time": round(time, 1)} | {name: getattr(progress, name) for name in names}
+    row |= {} if progress.fold is None else {"fold": progress.fold}
     for number, gpu in enumerate(progress.gpus):
         row[f"gpu{number}_use"] = gpu.use
         row[f"gpu{number}_memory_gb"] = None if gpu.memory is None else round(gpu.memory / GB, 2)

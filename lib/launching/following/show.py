@@ -30,8 +30,9 @@ class TrainingView:
 
     def __init__(self, metric: str) -> None:
         self.metric = metric
-        self.last: float | None = None
-        self.best: float | None = None
+        self.last: dict[int | None, float] = {}
+        self.best: dict[int | None, float] = {}
+        """Of each fold; of a run without folds, its own (None)."""
         self.header_shown = False
         self.live: Live | None = None
 
@@ -57,19 +58,24 @@ class TrainingView:
             talk.print(text, markup=False)
             return
         if progress.metric is not None:
-            self.last = progress.metric
-            self.best = progress.metric if self.best is None else max(self.best, progress.metric)
+            self.last[progress.fold] = progress.metric
+            self.best[progress.fold] = max(progress.metric, self.best.get(progress.fold, progress.metric))
             self._row(progress)
         if self.live:
-            self.live.update(draw(progress, self.metric, self.last, self.best))
+            own = self.last.get(progress.fold), self.best.get(progress.fold)
+            self.live.update(draw(progress, self.metric, *own))
 
     def _row(self, progress: Progress) -> None:
         if not self.header_shown:
-            talk.print(Text(f"{self.COLUMNS}   ({self.metric})", style="bold"))
+            fold = "" if progress.fold is None else "fold"
+            talk.print(Text(f"{fold}{self.COLUMNS[len(fold) :]}   ({self.metric})", style="bold"))
             self.header_shown = True
+        epoch = count(progress.epoch, progress.epochs)
+        epoch = f"{epoch:>9}" if progress.fold is None else f"{progress.fold:<3}{epoch:>6}"
+        best = number(self.best.get(progress.fold), 4)
         talk.print(
-            f"{count(progress.epoch, progress.epochs):>9}  {number(progress.loss, 3):>7}  "
-            f"{number(progress.metric, 4):>7}  {number(self.best, 4):>7}  {number(progress.images_per_s, 1):>8}  "
+            f"{epoch}  {number(progress.loss, 3):>7}  {number(progress.metric, 4):>7}  {best:>7}  "
+            f"{number(progress.images_per_s, 1):>8}  "
             f"{duration(progress.seconds):>8}  {duration(progress.eta):>8}",
             markup=False,
         )

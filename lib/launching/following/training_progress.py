@@ -15,6 +15,8 @@ from typing import Any
 from lib import progress as lines
 
 NUMBERS = (
+    "fold",
+    "folds",
     "epoch",
     "epochs",
     "step",
@@ -40,8 +42,11 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a progress line says; `seconds` of training over all sessions, `limit_s` left of this session."""
+    """What a progress line says; `seconds` of training over all sessions, `limit_s` left of this session. Of a run of
+    folds, epochs, loss and metric are one fold's, steps and seconds those of all."""
 
+    fold: int | None = None
+    folds: int | None = None
     epoch: int | None = None
     epochs: int | None = None
     step: int | None = None

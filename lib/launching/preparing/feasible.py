@@ -75,6 +75,38 @@ def check_network(recipe: Recipe, place: Place) -> None:
         )
 
 
+def check_folds(competition: Competition, recipe: Recipe, data: Path | None) -> None:
+    """Raise `UsageError` for a run of folds that cannot be divided so, as far as that can be known here."""
+    folds = recipe.train.folds
+    if not folds:
+        return
+    if recipe.data.folds:
+        raise UsageError(
+            f"train.folds = {folds} trains every fold, and data.folds = {recipe.data.folds} one of them",
+            "leave data.folds and data.fold out",
+        )
+    if recipe.train.epochs == 0:
+        raise UsageError(
+            f"train.epochs = 0 trains nothing, so {folds} folds would be one model", "give train.epochs, or no folds"
+        )
+    if competition.data.lists is not None and recipe.data.split in ("auto", "official"):
+        raise UsageError(
+            f"train.folds = {folds}: the official lists of {competition.name} say what is held out, once; folds would "
+            "train on what they keep for validation and test",
+            "leave train.folds out, or --set data.split=group (or block, stratified) if that is what you want",
+        )
+    if data is None or recipe.data.split == "block":
+        return
+    groups = len({pair.group for pair in find_pairs(competition.data.train, data)})
+    if groups < folds and (recipe.data.split != "auto" or groups >= 3):
+        raise UsageError(
+            f"train.folds = {folds}: {data} holds {groups} groups of images, and a group is never divided",
+            f"--set train.folds={groups}, or hold out parts of large images: --set data.split=block"
+            if groups > 1
+            else "hold out parts of large images: --set data.split=block",
+        )
+
+
 def check_data(
     competition: Competition, source: Path, place: Place, data: Path | None, is_prediction: bool = False
 ) -> Path | None:

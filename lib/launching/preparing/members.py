@@ -25,12 +25,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Member:
-    """A run that predicts: its best weights, and the kernel on Kaggle that still has them, as owner/slug."""
+    """Weights that predict: a run's best, or those of one of its folds; and the kernel on Kaggle that still has them,
+    as owner/slug."""
 
     run: Run
     sha256: str
     kernel: str | None
     weight: float = 1.0
+    fold: int | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file, here."""
+        return self.run.checkpoints[self.fold]
 
     @property
     def mount(self) -> str:
@@ -39,16 +46,21 @@ class Member:
 
 
 def chosen(names: Sequence[str]) -> tuple[Member, ...]:
-    """The runs of these names (`RUN` or `RUN=WEIGHT`), or the newest with a checkpoint.
+    """The runs of these names (`RUN` or `RUN=WEIGHT`), or the newest with a checkpoint; of a run of folds, every fold
+    with an equal share of its weight.
 
     Raises `UsageError` when one has brought none home, or is named twice, and for a weight that is none.
     """
     found = [(finished(name), weight) for name, weight in map(_weighted, names)] or [(finished(), 1.0)]
     runs = [run for run, _ in found]
-    twins = [run.id for run in runs if runs.count(run) > 1]
+    twins = [run.word for run in runs if runs.count(run) > 1]
     if twins:
         raise UsageError(f"run {twins[0]} is named twice", "name each run once")
-    return tuple(Member(run, files.sha256(run.checkpoint), _kernel(run), weight) for run, weight in found)
+    return tuple(
+        Member(run, files.sha256(path), _kernel(run), weight / len(run.checkpoints), fold)
+        for run, weight in found
+        for fold, path in run.checkpoints.items()
+    )
 
 
 def _weighted(text: str) -> tuple[str, float]:
@@ -78,14 +90,19 @@ def layer(members: Sequence[Member]) -> tuple[str, dict[str, Any]]:
     """The first run's recipe as the lowest layer of the prediction's: weights come from the checkpoint, not the hub."""
     run = members[0].run
     recipe = run.read()["recipe"]
-    return f"run {run.id}", recipe | {"model": recipe["model"] | {"weights": "none"}}
+    alone = {"model": recipe["model"] | {"weights": "none"}, "train": recipe["train"] | {"folds": 0, "gpus": "ranks"}}
+    return f"run {run.id}", recipe | alone
 
 
 def document(members: Sequence[Member]) -> dict[str, Any]:
     """The members as the bundle and run.json name them, and the first run's thresholds where they are for these."""
     if not members:
         return {}
-    listed = [{"run": member.run.id, "sha256": member.sha256, "weight": member.weight} for member in members]
+    listed = [
+        {"run": member.run.id, "sha256": member.sha256, "weight": member.weight}
+        | ({} if member.fold is None else {"fold": member.fold})
+        for member in members
+    ]
     path = members[0].run.folder / "thresholds.json"
     found = files.read_json(path) if path.is_file() else {}
     same = [{"checkpoint": member.sha256, "weight": member.weight} for member in members]
@@ -94,7 +111,12 @@ def document(members: Sequence[Member]) -> dict[str, Any]:
 
 def travelling(members: Sequence[Member]) -> dict[str, Path]:
     """The checkpoints that Kaggle has not, by the names that they go up under."""
-    return {f"{member.run.id}.safetensors": member.run.checkpoint for member in members if member.kernel is None}
+    return {_file(member): member.checkpoint for member in members if member.kernel is None}
+
+
+def _file(member: Member) -> str:
+    """What a member's checkpoint is called in a data set."""
+    return f"{member.run.id}{'' if member.fold is None else f'-fold-{member.fold}'}.safetensors"
 
 
 def attach(plan: Plan) -> Plan:
@@ -129,8 +151,8 @@ def _with(plan: Plan, name: str) -> Plan:
 
 def mounts(content: dict[str, Any]) -> tuple[tuple[str, Path], ...]:
     """Where a session on this machine sees the outputs of a run's members, and where they lie; of its run.json."""
-    runs = [find(member["run"]) for member in content.get("members", ())]
-    return tuple((Member(run, "", None).mount, run.outputs) for run in runs)
+    names = dict.fromkeys(member["run"] for member in content.get("members", ()))
+    return tuple((Member(run, "", None).mount, run.outputs) for run in map(find, names))
 
 
 def _kernel(run: Run) -> str | None:

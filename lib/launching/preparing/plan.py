@@ -34,6 +34,7 @@ from lib.launching.preparing.feasible import (
     at_home,
     attached,
     check_data,
+    check_folds,
     check_network,
     check_timeout,
     session_limit,
@@ -140,7 +141,9 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     internet = place == "colab" or (recipe.needs_hub if request.internet is None else request.internet)
     on_gpus = place != "local" and card.is_gpu and recipe.train.device != "cpu"
     if not predicting:
-        recipe.must_share(min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1)
+        share = min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1
+        recipe.must_share(1 if recipe.train.gpus == "folds" else share)
+        check_folds(competition, recipe, request.data)
     timeout = check_timeout(request.timeout, place)
     most = UTMOST if request.force else LIMIT
     limit, more = session_limit(timeout, place), members.document(predicting)

@@ -135,20 +135,27 @@ def _data(plan: Plan) -> list[str]:
         return []
     from lib.launching.colab.data import describe as describe_data
 
-    weights_sent = [member.run.checkpoint for member in plan.members]
+    weights_sent = [member.checkpoint for member in plan.members]
 
     return [row("data", describe_data(plan.competition, plan.data, weights_sent))]
 
 
 def _training(plan: Plan) -> str:
     train, data = plan.recipe.train, plan.recipe.data
-    return f"{train.epochs} epochs, batch {train.batch}, crops of {data.crop} at scale {data.scale:g}"
+    epochs = f"{train.epochs} epochs"
+    if train.folds:
+        apart = ", a fold on each GPU" if train.gpus == "folds" else ""
+        epochs = f"{train.folds} folds of {epochs} ({train.folds * train.epochs} in all{apart})"
+    return f"{epochs}, batch {train.batch}, crops of {data.crop} at scale {data.scale:g}"
 
 
 def _members(plan: Plan) -> str:
     """Whose weights predict, and how."""
-    runs = some((member.run.id for member in plan.members), WIDTH - 30)
-    return f"the test images with the weights of {runs}, tta {plan.recipe.infer.tta}"
+    names = []
+    for run in dict.fromkeys(member.run for member in plan.members):
+        count = sum(member.run == run for member in plan.members)
+        names.append(run.word + (f" ({count} folds)" if count > 1 else ""))
+    return f"the test images with the weights of {some(names, WIDTH - 30)}, tta {plan.recipe.infer.tta}"
 
 
 def _recipe(plan: Plan) -> str:

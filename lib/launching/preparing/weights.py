@@ -109,7 +109,7 @@ def foresee(plan: Plan) -> Plan:
 def upload_of(plan: Plan) -> dict[str, Any] | None:
     """What would go up with the plan: what, dataset, bytes (None while they are not here); None for nothing."""
     if paths := members.travelling(plan.members) if plan.place == "kaggle" else {}:
-        names = f"the weights of {', '.join(path.parents[2].name for path in paths.values())}"
+        names = f"the weights of {', '.join(name.removesuffix('.safetensors') for name in paths)}"
         size = sum(path.stat().st_size for path in paths.values())
         return {"what": names, "dataset": members.dataset(plan), "bytes": size}
     weights = travelling(plan)

@@ -124,7 +124,7 @@ def rehearse(asked: RehearsalRequest) -> Rehearsal:
             data=asked.data,
             settings=asked.settings,
             timeout=str(asked.limit),
-            runs=(asked.run.id,),
+            runs=(asked.run.word,),
         )
     )
     folder = runs_folder() / "rehearsal"
@@ -164,8 +164,8 @@ def _lay_out(session: Path, plan: Plan, hidden: Path) -> None:
     for name in FOLDERS:
         (session / name).mkdir(parents=True)
     files.write(session / "src" / "script.py", plan.bundle.source)
-    mounts = [(plan.competition.mount, hidden), *((member.mount, member.run.outputs) for member in plan.members)]
-    for name, target in mounts:
+    mounts = {plan.competition.mount: hidden, **{member.mount: member.run.outputs for member in plan.members}}
+    for name, target in mounts.items():
         link = session / "input" / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target.resolve(), target_is_directory=True)
@@ -196,7 +196,7 @@ def _on_kaggle(run: Run) -> list[Pace]:
     for other in all_runs():
         try:
             content = other.read()
-            if content["place"] != "kaggle" or [m["run"] for m in content.get("members", ())] != [run.id]:
+            if content["place"] != "kaggle" or {m["run"] for m in content.get("members", ())} != {run.id}:
                 continue
             summary = files.read_json(other.outputs / "summary.json")
             return [

@@ -35,7 +35,7 @@ def chosen(
     thresholds: Path | None = None,
     plain: bool = False,
 ) -> Chosen:
-    """Find the runs and checkpoints; without any, the newest finished run.
+    """Find the runs and checkpoints; without any, the newest finished run. The folds of a run share its weight.
 
     Raises `UsageError` for a weight that is none, a run that has no weights and a file that does not exist.
     """
@@ -48,7 +48,9 @@ def chosen(
     for path, _ in paths:
         if not path.is_file():
             raise UsageError(f"the checkpoint {path} does not exist", "a file such as runs/<id>/outputs/checkpoints/…")
-    members = [Weighted(run.checkpoint, weight) for run, weight in found]
+    members = [
+        Weighted(path, weight / len(run.checkpoints)) for run, weight in found for path in run.checkpoints.values()
+    ]
     members += [Weighted(path, weight) for path, weight in paths]
     first = found[0][0] if found else None
     if competition is None and first is None:

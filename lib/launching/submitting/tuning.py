@@ -27,7 +27,8 @@ def tune(
     from lib.submissions.tuning import tune_runs
 
     who = chosen(run, None, competition, tta, scales)
-    found, path = tune_runs(runs_of(run), who.choice, who.competition, data, track)
+    runs = runs_of(run)
+    found, path = tune_runs(runs, who.choice, who.competition, data, track)
     scores = {"before": found.before, "after": found.after, "fair": found.fair}
     used = found.decision.document(who.competition)
     searched = found.searched.document(who.competition)
@@ -35,6 +36,8 @@ def tune(
     fair = "" if found.fair is None else f"; {found.fair:.5f} searched on one half, measured on the other"
     rule = who.competition.metric.label
     lines = [f"{rule} on held-out images: {found.before:.5f} before, {found.after:.5f} after{fair}"]
+    if any(each.folds for each, _ in runs) and not (tta or scales):
+        lines.append("  each by the fold that did not see it, as its session did: without orientations (or give --tta)")
     for key, table in searched.items():
         lines.append(f"  {key}: " + ", ".join(f"{name} {value:g}" for name, value in table.items()))
     verdict = "predictions use them" if found.helps else "they do not help images they were not searched on: not used"
