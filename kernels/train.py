@@ -27,7 +27,6 @@ from lib import garbage
 
 garbage.seldom()
 
-import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -37,17 +36,10 @@ from lib.data.ready import Ready, make_ready
 from lib.data.roots import find_root
 from lib.errors import Failed, UsageError, guarded
 from lib.folders import Folders
-from lib.inference.decision import Decision
-from lib.inference.labels import labels_of
-from lib.inference.predictor import Member, Predictor
-from lib.models import checkpoint, starting
-from lib.rasters import encode_png
-from lib.rasters.reader import Pixels
-from lib.rasters.visible import visible
+from lib.models import starting
+from lib.reporting import run_report
 from lib.reporting.confusion_picture import confusion_picture
-from lib.reporting.gallery import Picture, picture
-from lib.reporting.overlays import overlay
-from lib.training import devices, growing, ranks, resume, seeing, state, tryout
+from lib.training import devices, ranks, resume, seeing, state, tryout
 from lib.training.folds import train_folds
 from lib.training.gpus import Gpus
 from lib.training.keeper import Keeper
@@ -61,7 +53,6 @@ from lib.training.watch import Watch
 
 garbage.usual()
 
-WORST, BEST = 6, 4
 """Pictures of either kind; overlays/ has the worst."""
 logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # its import resets the level
 
@@ -88,7 +79,8 @@ def main() -> None:
     root = find_root(competition, folders).resolve()  # at home, errors name the user's folder, not a link to it
     if recipe.train.folds:
         try:
-            train_folds(Path(__file__), folders, root, device, count, limit, say)
+            tryout.settle(folders, recipe, device, 1 if recipe.train.gpus == "folds" else count)
+            run_report.write_folds(folders, train_folds(Path(__file__), folders, root, device, count, limit, say))
         finally:
             files.write_manifest(folders.outputs)
         return
@@ -205,7 +197,7 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
         "recipe": recipe.model_dump(),
     }
     files.write_json(folders.working / "summary.json", summary)
-    show(folders, run, summary)
+    run_report.write(folders, run, summary)
     where = f"at epoch {run.epoch}, step {run.step} of {run.total}"
     if limit.asked:
         files.write_manifest(folders.outputs)  # ranks take their time to end, and whoever asked may not wait
@@ -218,7 +210,7 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
     if not finished:
         print(f"stopped before the session's limit {where}; it goes on from {state.STATE}", flush=True)
         return
-    show(folders, run, summary, draw(folders, run, ready, device))
+    run_report.write(folders, run, summary, run_report.draw(folders, run, ready, device))
     (folders.working / state.STATE).unlink(missing_ok=True)
     if run.stopping.diverged:
         raise Failed(
@@ -226,44 +218,6 @@ def report(folders: Folders, run: Training, ready: Ready, device: str) -> None:
             f"the best are those of epoch {best.epoch}",
             f"a smaller learning rate: --set train.lr={recipe.train.lr / 3:.2g}",
         )
-
-
-def draw(folders: Folders, run: Training, ready: Ready, device: str) -> list[Picture]:
-    """The images that the best weights did worst and best on; the worst lie in overlays/ too."""
-    recipe, competition, limit = run.recipe, run.competition, run.limit
-    model = checkpoint.load(run.keeper.path).model.to(device)
-    predictor = Predictor([Member(model, recipe)], "none", (1.0,), images=competition.images)
-    scored = [(index, value) for index, value in run.keeper.best.image_scores if value is not None]
-    ranked = sorted(scored, key=lambda item: item[1])
-    worst = min(WORST, -(-len(ranked) // 2))  # of few images, half are the best
-    first_best = max(worst, len(ranked) - BEST)
-    pictures = []
-    for place, (index, value) in enumerate(ranked):
-        if WORST <= place < first_best:
-            continue
-        if limit.left is not None and limit.left < limit.reserve / 2:
-            break
-        pair = ready.held_out[index]
-        image, truth = np.array(ready.reading.image(pair, recipe.data.scale)), ready.reading.truth(pair)
-        labels = labels_of(predictor, Pixels(image), truth.shape, Decision.plain(len(competition.classes)))
-        shown = visible(image, competition.images)
-        if place < WORST:
-            sheet = overlay(shown, truth, labels, competition, f"{pair.id}: {competition.metric.measure} {value:.3f}")
-            files.write(folders.working / "overlays" / f"{pair.id}.png", encode_png(sheet))
-        if place < worst or place >= first_best:
-            kind = "worst" if place < worst else "best"
-            pictures.append(picture(pair.id, value, kind, shown, truth, labels, competition))
-    return pictures
-
-
-def show(folders: Folders, run: Training, summary: dict, pictures: list[Picture] = ()) -> None:
-    """report.html, of what is known by now."""
-    from lib.reporting.run_page import RunReport, page
-
-    gradients = growing.numbers(growing.read(folders.working / seeing.GRADIENTS), words=("block",))
-    found = {f"{key}, found by trying": value for key, value in folders.settings().items() if key in tryout.KEYS}
-    seen = RunReport(run.competition, run.recipe, summary, run.keeper.rows, gradients, pictures, found)
-    files.write(folders.working / "report.html", page(seen))
 
 
 if __name__ == "__main__":

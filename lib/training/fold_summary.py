@@ -114,6 +114,7 @@ def _together(folders: Folders, parts: Sequence[Part], competition: Competition)
             "per_class": result.per_class,
             "baselines": result.baselines,
         },
+        "classes": result.classes,
         "table": table and {"rows": "truth", "classes": [*competition.names, "none"], "pixels": table},
         "images": dict(zip(ids, image_scores(tally, competition), strict=True)),
     }

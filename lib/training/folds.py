@@ -38,13 +38,13 @@ MOST = 15e9
 
 def train_folds(
     script: Path, folders: Folders, root: Path, device: str, processes: int, limit: Limit, say: Callable[[str], None]
-) -> None:
-    """Train every fold of the run as far as the session lasts, and put together what they leave.
+) -> dict[str, Any]:
+    """Train every fold of the run as far as the session lasts, and put together what they leave; returns the summary.
 
     `processes`: ranks of a step, or folds side by side. Raises `Failed` that names the fold which failed; what the
     others have by then is saved.
     """
-    Session(script, folders, root, device, processes, limit, say).run()
+    return Session(script, folders, root, device, processes, limit, say).run()
 
 
 class Session:
@@ -74,8 +74,8 @@ class Session:
         self.processes = FoldProcesses(script, self._hear)
         limit.ends = self.processes.kill
 
-    def run(self) -> None:
-        """Train what is left to train."""
+    def run(self) -> dict[str, Any]:
+        """Train what is left to train; returns the run's summary."""
         self._write()
         begun = [part.number for part in self.parts if (self._folder(part) / STATE).is_file()]
         left = [part for part in in_order(self.parts, self.beside, begun) if part.number not in self.done]
@@ -106,8 +106,9 @@ class Session:
                     "give each session more time with --timeout",
                 )
             self.say(f"stopped before the session's limit: {len(self.done)} of {len(self.parts)} folds are done")
-            return
+            return summary
         self._tell(summary)
+        return summary
 
     def _train(self, left: list[Part]) -> tuple[tuple[int, int] | None, bool]:
         """Run the folds' processes; the first that failed, with its exit code, and whether any came further."""
@@ -219,11 +220,7 @@ class Session:
         for name in (FOLDS, OOF):
             for path in sorted((earlier / name).rglob("*")):
                 if path.is_file() and path.name != files.MANIFEST:
-                    with (
-                        open(path, "rb") as source,
-                        files.replacing(self.folders.outputs / path.relative_to(earlier)) as file,
-                    ):
-                        shutil.copyfileobj(source, file)
+                    files.copy(path, self.folders.outputs / path.relative_to(earlier))
         return float(summary.get("seconds") or 0.0)
 
 

@@ -16,7 +16,8 @@ from lib import files
 from lib.errors import DataError, Failed, UsageError
 from lib.folders import Folders
 from lib.mounts import below, mounted, places
-from lib.training.state import STATE
+from lib.recipe import Recipe
+from lib.training.state import STATE, read
 
 SUMMARY = "summary.json"
 
@@ -54,6 +55,15 @@ def earlier_folds(folders: Folders) -> Path | None:
             _must_be_unfinished(folder, folders.resumes)
             return folder
     raise _nothing_left(folders, f"{FOLDS}/")
+
+
+def earlier_recipe(folders: Folders) -> Recipe | None:
+    """The recipe that an earlier session of the run went by, with what it had found out; None for a fresh start."""
+    if folders.recipe().train.folds:
+        outputs = earlier_folds(folders)
+        return outputs and Recipe.model_validate(files.read_json(outputs / SUMMARY)["recipe"])
+    outputs = predecessor(folders)
+    return outputs and Recipe.model_validate_json(read(outputs / STATE)["recipe"])
 
 
 def _nothing_left(folders: Folders, what: str) -> DataError:

@@ -25,7 +25,7 @@ from lib.folders import SETTINGS, Folders
 from lib.models.blocks import encoder_parameters
 from lib.models.starting import start
 from lib.recipe import POOLING, Recipe
-from lib.training import batch_size, devices, lr_range, resume, state
+from lib.training import batch_size, devices, lr_range, resume
 from lib.training.lightning import fabric_of, seed_everything
 from lib.training.loaders import Share, crop_loader
 from lib.training.losses import Loss
@@ -45,9 +45,8 @@ def settle(folders: Folders, recipe: Recipe, device: str, ranks: int) -> Recipe:
     """
     if recipe.train.batch and recipe.train.lr:
         return recipe
-    outputs = resume.predecessor(folders)
-    if outputs is not None:
-        earlier = Recipe.model_validate_json(state.read(outputs / state.STATE)["recipe"])
+    earlier = resume.earlier_recipe(folders)
+    if earlier is not None:
         settings = dict(zip(KEYS, (earlier.train.batch, earlier.train.lr), strict=True))
     else:
         with tempfile.TemporaryDirectory() as folder:
@@ -86,12 +85,13 @@ def find_batch(folders: Folders, recipe: Recipe, ready: Ready, device: str, rank
     fabric = fabric_of(device, 1, devices.precision(recipe.train, device), model)
     trial = batch_size.Trial(fabric, model, recipe, classes)
     crops = TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
-    least = 2 if recipe.model.architecture in POOLING else 1
     most = min(256, int(crops.pixels / recipe.data.crop**2 / ranks / EPOCH))
-    found = batch_size.useful_batch(trial, least, most, lambda text: print(text, flush=True))
+    found = batch_size.useful_batch(trial, 2, most, lambda text: print(text, flush=True))
+    if found is None and recipe.model.architecture not in POOLING:
+        found = batch_size.useful_batch(trial, 1, 1, lambda text: print(text, flush=True))
     if found is None:
         raise Failed(
-            f"not even a batch of {least} crop(s) of {recipe.data.crop} fits into the memory here",
+            f"no batch of crops of {recipe.data.crop} fits into the memory here",
             f"smaller crops: --set data.crop={max(32, recipe.data.crop // 2)}, or a smaller model.encoder",
         )
     accumulated = found * recipe.train.accumulate * ranks
