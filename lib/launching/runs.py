@@ -23,11 +23,14 @@ from lib.errors import Failed, UsageError
 from lib.folders import runs_folder
 from lib.launching.session import KernelRef, Status
 
-PREDICT = "predict"
-"""The kernel that takes the weights of earlier runs."""
+PREDICT, TUNE = "predict", "tune"
+"""The kernel that takes the weights of earlier runs; the one that searches a recipe's best values."""
 
 STATE, MASKS, SUMMARY = "checkpoints/last.ckpt", "predictions", "summary.json"
 """Among a session's outputs, what the next one goes on from: all that training needs; masks, and what made them."""
+
+TRIALS = "tune/trials"
+"""The same of a search: each trial's record, and the state of those that were not over."""
 
 SHAPE = {
     "status": str,
@@ -112,6 +115,8 @@ class Run:
             return None
         if self.predicts:
             return f"{content.get('images_done')} of {content.get('images')} images are predicted"
+        if self.searches:
+            return f"{content.get('trials_done')} of {content.get('trials')} trials are over"
         return f"{content.get('epochs_done')} of {content['recipe']['train']['epochs']} epochs are done"
 
     @property
@@ -120,21 +125,32 @@ class Run:
         return self.read().get("kernel") == PREDICT
 
     @property
+    def searches(self) -> bool:
+        """Whether the run searches a recipe's best values."""
+        return self.read().get("kernel") == TUNE
+
+    @property
     def state(self) -> Path:
-        """What an unfinished run goes on from, when it came home: a file, or a folder of masks."""
-        return self.outputs / (MASKS if self.predicts else STATE)
+        """What an unfinished run goes on from, when it came home: a file, or a folder of masks or of trials."""
+        return self.outputs / (MASKS if self.predicts else TRIALS if self.searches else STATE)
 
     @property
     def left(self) -> dict[str, Path]:
         """The files that an unfinished run goes on from, by their names among its outputs; empty without its state."""
         if not self.state.exists():
             return {}
-        masks = [self.outputs / SUMMARY, *sorted(self.state.rglob("*"))]
-        found = masks if self.predicts else [self.state, self.checkpoint]
+        found = [self.state, self.checkpoint]
+        if self.predicts or self.searches:
+            best = [self.checkpoint, self.outputs / "metrics.csv"] if self.searches else []
+            found = [self.outputs / SUMMARY, *best, *sorted(self.state.rglob("*"))]
         return {path.relative_to(self.outputs).as_posix(): path for path in found if path.is_file()}
 
     def forget_state(self) -> None:
-        """Remove what an earlier session left for the next one."""
+        """Remove what an earlier session left for the next one; a search's records stay."""
+        if self.searches:
+            for checkpoints in self.state.glob("*/checkpoints"):
+                shutil.rmtree(checkpoints)
+            return
         shutil.rmtree(self.state) if self.state.is_dir() else self.state.unlink(missing_ok=True)
 
     def _of_latest(self, name: str) -> Path:

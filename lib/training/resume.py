@@ -20,8 +20,10 @@ from lib.training.state import STATE
 SUMMARY = "summary.json"
 
 
-def predecessor(folders: Folders) -> Path | None:
+def predecessor(folders: Folders, state: Path = STATE) -> Path | None:
     """The folder with the outputs of the session to go on from; None when this one starts anew.
+
+    `state`: the file, or the folder, among them that it goes on from.
 
     Raises `DataError` with the top of the mounted tree when no state is mounted, `UsageError` when the run that left
     those outputs is over: a session that was told to go on never starts anew in silence.
@@ -29,13 +31,13 @@ def predecessor(folders: Folders) -> Path | None:
     if folders.resumes is None:
         return None
     for folder in _places(folders.inputs, folders.resumes):
-        if (folder / STATE).is_file():
+        if (folder / state).exists():
             _must_be_unfinished(folder, folders.resumes)
             return folder
     for folder in places(folders.inputs, "notebooks", folders.resumes):
         _must_be_unfinished(folder, folders.resumes)
     raise DataError(
-        f"this session goes on from {folders.resumes}, and no {STATE} is under {folders.inputs}; "
+        f"this session goes on from {folders.resumes}, and no {state} is under {folders.inputs}; "
         + mounted(folders.inputs),
         f"only a version that is COMPLETE is mounted with its outputs: see https://www.kaggle.com/code/{folders.resumes}",
     )

@@ -59,7 +59,8 @@ class TrainingView:
         if progress.metric is not None:
             self.last = progress.metric
             self.best = progress.metric if self.best is None else max(self.best, progress.metric)
-            self._row(progress)
+            if progress.trials is None:  # a search says itself how each trial ended
+                self._row(progress)
         if self.live:
             self.live.update(draw(progress, self.metric, self.last, self.best))
 

@@ -10,6 +10,7 @@ from lib.errors import Refused, UsageError
 from lib.launching import durations
 from lib.launching.preparing.accelerators import TITLES
 from lib.recipe import Recipe
+from lib.recipe.tune import TuneRecipe
 
 Place = Literal["local", "kaggle", "colab"]
 PLACES = ("local", "kaggle", "colab")
@@ -59,6 +60,18 @@ def check_network(recipe: Recipe, place: Place) -> None:
         raise UsageError(
             f"model.weights = {str(recipe.starts_from)!r} is a file of this machine, and a Colab machine cannot see it",
             "start from imagenet or none there, or train here or on Kaggle",
+        )
+
+
+def check_search(tuning: TuneRecipe, recipe: Recipe, place: Place, internet: bool) -> None:
+    """Raise when trials would lack their pretrained weights: of several encoders, none are brought."""
+    models = tuning.variants(recipe, "model", most=200)
+    encoders = {model.model.encoder for model in models if model.needs_hub}
+    if place == "kaggle" and not internet and len(encoders) > 1:
+        raise Refused(
+            f"the search tries the pretrained weights of {', '.join(sorted(encoders))}, and the session would have no "
+            "internet to get them",
+            "--internet; or search the rest on one encoder; or --set model.weights=none",
         )
 
 
