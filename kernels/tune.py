@@ -42,8 +42,8 @@ from lib.training import devices
 from lib.training.gpus import Gpus
 from lib.training.limit import Limit
 from lib.tuning import cluster, earlier, results
-from lib.tuning.attempt import STATE, Place
 from lib.tuning.attendant import Attendant
+from lib.tuning.place import STATE, Place
 from lib.tuning.trials import TRIALS, TUNE, all_trials, keep_best
 
 garbage.usual()
@@ -86,6 +86,7 @@ def try_all(
     if gpus:
         usage.start()
     with cluster.running(slots, gpus, folders.root / "temp") as there:
+        limit.listen()  # Ray has taken SIGTERM for itself
         share = 1 / tuning.per_gpu if there and recipe.train.device != "cpu" else 0
         slots = there * tuning.per_gpu if share else tuning.concurrent
         place = Place(
@@ -103,7 +104,7 @@ def try_all(
         from lib.tuning.search import search  # Ray must be set up before it is imported
 
         told = lambda: {"limit_s": limit.left, "gpus": usage.latest}  # noqa: E731
-        with Attendant(place, tuning.trials, competition.metric.label, limit, told):
+        with Attendant(place, tuning.trials, slots, competition.metric.label, limit, told):
             search(place, tuning, recipe.train.epochs, recipe.train.seed, slots, share)
             ended = place.ending.exists()
         place.ending.unlink(missing_ok=True)

@@ -9,65 +9,29 @@ Scores that are known from an earlier session come first, at once; then the trai
 
 from __future__ import annotations
 
-import json
-import os
-import queue
 import shutil
 import subprocess
-import threading
 import time
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lib import files, progress
+from lib import progress
 from lib.errors import Failed, SwathError
 from lib.folders import PROJECT
 from lib.recipe import Recipe
-from lib.recipe.tune import with_values
 from lib.tuning import leash
-from lib.tuning.trials import DONE, FAILED, INTERRUPTED, RUNNING, STOPPED, TRIALS, TUNE, Trial
-
-STATE = Path("checkpoints", "last.ckpt")
-"""What a training goes on from."""
-
-OWNER = "tune"
-"""Below input/notebooks/, where a trial sees what it left itself in an earlier session."""
+from lib.tuning.place import Place, lay_out
+from lib.tuning.trials import DONE, FAILED, INTERRUPTED, RUNNING, STOPPED, TRIALS, Trial
 
 PATIENCE = 60.0
 """Seconds in which a training that is asked to end has to save its state."""
 
 PAUSE = 0.3
 """Seconds between looks at whether the search ends."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A session's folders as its trials see them: on a cluster, paths that all machines share."""
-
-    inputs: Path
-    working: Path
-    scratch: Path
-    """Decoded images, which all trials use."""
-    temp: Path
-    """Folders laid out for trials."""
-    competition: str
-    """Of competition.toml."""
-    recipe: str
-    """Of recipe.json, which the trials vary."""
-    gpu: str
-    threads: int
-    """Of a trial's computations on the CPU."""
-    environment: Mapping[str, str]
-    """The session's own variables: SWATH_BUNDLE, SWATH_WEIGHTS."""
-
-    @property
-    def ending(self) -> Path:
-        """A file whose presence says that the search ends: every training has to save its state."""
-        return self.working / TUNE / "ending"
 
 
 class Ended(Failed):
@@ -81,11 +45,15 @@ class Attempt:
         self.place, self.values = place, dict(values)
         self.trial = Trial.of(place.working / TRIALS, values)
         self.process: subprocess.Popen | None = None
-        self.lines: queue.Queue[str | None] = queue.Queue()
+        self.lines: deque[str] = deque()
+        """What it has said and nobody has looked at."""
+        self.read = 0
+        """Bytes of the log that were read."""
         self.known: list[int] | None = None
         """Epochs whose scores an earlier session left, and that were not told yet."""
         self.lock = FileLock(place.temp / f"{self.trial.name}.lock")
         self.earlier = 0.0
+        self.epochs = Recipe.model_validate_json(place.recipe).train.epochs
 
     def next(self) -> dict[str, Any]:
         """The best score after the next epoch; `done` with the last one. Raises `Failed` for a trial that fails."""
@@ -102,17 +70,14 @@ class Attempt:
         while True:
             if self.place.ending.exists():
                 return self._interrupt()
-            try:
-                line = self.lines.get(timeout=PAUSE)
-            except queue.Empty:
-                continue
-            if line is None:
+            if not self.lines and not self._read():
                 return self._finish()
-            record = progress.parse(line) or {}
+            record = progress.parse(self.lines.popleft()) or {} if self.lines else {}
             if isinstance(record.get("metric"), int | float):
-                scores = self.trial.scores | {record.get("epoch") or 0: record["metric"]}
-                self.trial.update(scores=scores, seconds=self._seconds)
-                return self._told(record.get("epoch") or 0)
+                epoch = record.get("epoch") or 0
+                self.trial.update(scores=self.trial.scores | {epoch: record["metric"]}, seconds=self._seconds)
+                if epoch < self.epochs:
+                    return self._told(epoch)  # the last one is told when the training has ended by itself
 
     def close(self) -> None:
         """End what still runs. Unless the search as a whole ends, whoever closes has had enough of the trial."""
@@ -139,36 +104,37 @@ class Attempt:
         if not self.trial.is_over:
             self.trial.catch_up()
         self.earlier = self.trial.read()["seconds"]
-        self.known = sorted(self.trial.scores)
+        scores, is_over = sorted(self.trial.scores), self.trial.is_over
+        self.known = [epoch for epoch in scores if is_over or epoch < self.epochs]
 
     def _start(self) -> None:
         if self.place.ending.exists():
             raise Ended("the search ends")
         try:
-            environment = self._lay_out()
+            environment = lay_out(self.place, self.trial, self.values)
         except SwathError as error:  # values that do not go together
             self.trial.update(status=FAILED, error=error.reason)
             raise Failed(error.reason) from None
         self.began = time.monotonic()
         self.trial.update(status=RUNNING)
-        self.process = leash.leashed(
-            PROJECT / "kernels" / "train.py",
-            environment,
-            cwd=self.trial.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        with open(self._log, "ab") as log:  # a file, not a pipe, which would break when this process is killed
+            self.read = log.tell()
+            script, streams = PROJECT / "kernels" / "train.py", {"stdout": log, "stderr": subprocess.STDOUT}
+            where = {"cwd": self.trial.folder, "stdin": subprocess.DEVNULL}
+            self.process = leash.leashed(script, environment, **where, **streams)
 
-    def _read(self, process: subprocess.Popen) -> None:
-        """Keep what the training says, and pass it on."""
-        with open(self.trial.folder / "log.txt", "ab") as log:
-            for line in process.stdout:
-                log.write(line)
-                log.flush()
-                self.lines.put(line.decode("utf-8", "replace").rstrip("\n"))
-        self.lines.put(None)
+    def _read(self) -> bool:
+        """Wait a moment for what the training says; False when it has ended and all of it was read."""
+        is_over = self.process.poll() is not None
+        with open(self._log, "rb") as log:
+            log.seek(self.read)
+            new = log.read()
+        whole = new if is_over else new[: new.rfind(b"\n") + 1]
+        self.read += len(whole)
+        self.lines += whole.decode("utf-8", "replace").splitlines()
+        if not whole and not is_over:
+            time.sleep(PAUSE)
+        return bool(whole) or not is_over
 
     def _interrupt(self) -> dict[str, Any]:
         """Have the state saved; an earlier line may still tell a score."""
@@ -184,7 +150,7 @@ class Attempt:
         """The training has ended by itself."""
         code, summary = self.process.wait(), self.trial.summary()
         if code or summary.get("finished") is not True or not self.trial.scores:
-            error = _last_words(self.trial.folder / "log.txt", code)
+            error = _last_words(self._log, code)
             self.trial.update(status=FAILED, error=error, seconds=self._seconds)
             self._tidy()
             raise Failed(error)
@@ -197,48 +163,13 @@ class Attempt:
         return {"epoch": epoch, "metric": self.trial.best, "done": False}
 
     @property
+    def _log(self) -> Path:
+        return self.trial.folder / "log.txt"
+
+    @property
     def _seconds(self) -> float:
         """Of training so far, over all sessions."""
         return round(self.earlier + (time.monotonic() - self.began if self.process else 0.0), 1)
-
-    def _lay_out(self) -> dict[str, str]:
-        """Kaggle's folders for this trial alone, and the variables that say where they are.
-
-        Its recipe is settled when it begins; a later session must find the very same one.
-        """
-        root = self.place.temp / self.trial.name
-        shutil.rmtree(root, ignore_errors=True)
-        for name in ("temp", "payload", f"input/notebooks/{OWNER}"):
-            (root / name).mkdir(parents=True)
-        (root / "working").symlink_to(self.trial.folder.resolve(), target_is_directory=True)
-        for source in (*self.place.inputs.glob("*"), *self.place.inputs.glob("notebooks/*")):
-            link = root / "input" / source.relative_to(self.place.inputs)
-            if not link.exists():
-                link.symlink_to(source.resolve(), target_is_directory=source.is_dir())
-        kept = self.trial.folder / "recipe.json"
-        if not kept.is_file():
-            recipe = with_values(Recipe.model_validate_json(self.place.recipe), self.values)
-            files.write(kept, recipe.model_dump_json(indent=2))
-        shutil.copyfile(kept, root / "payload" / "recipe.json")
-        files.write(root / "payload" / "competition.toml", self.place.competition)
-        files.write_json(root / "payload" / "plan.json", {"kernel": "train.py", "gpu": self.place.gpu})
-        resumes = ""
-        if (self.trial.folder / STATE).is_file():
-            (root / "input" / "notebooks" / OWNER / self.trial.name).symlink_to(self.trial.folder.resolve())
-            resumes = f"{OWNER}/{self.trial.name}"
-        path = os.pathsep.join([str(PROJECT), str(PROJECT / "site"), os.environ.get("PYTHONPATH", "")])
-        folders = {"SWATH_ROOT": root, "SWATH_PAYLOAD": root / "payload", "SWATH_CACHE": self.place.scratch}
-        return {
-            **os.environ,
-            **self.place.environment,
-            **{name: str(folder) for name, folder in folders.items()},
-            "SWATH_BEGIN": repr(time.time()),
-            "SWATH_LIMIT": "",  # the search ends its trials
-            "SWATH_RESUMES": resumes,
-            "OMP_NUM_THREADS": str(self.place.threads),
-            "PYTHONPATH": path.rstrip(os.pathsep),
-            "PYTHONUNBUFFERED": "1",
-        }
 
     def _tidy(self) -> None:
         """Leave the trial to whoever comes next; its laid-out folders are only links."""
@@ -253,8 +184,3 @@ def _last_words(log: Path, code: int) -> str:
     said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")] or lines
     last = said[-1] if said else "no word"
     return last if code >= 0 else f"killed by signal {-code}: {last}"
-
-
-def decoded(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial's values from Ray's: choices travel as JSON, so that lists and tables can be some."""
-    return {key: json.loads(value) if isinstance(value, str) else value for key, value in config.items()}

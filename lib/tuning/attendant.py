@@ -1,6 +1,6 @@
 """Looks after a search while Ray Tune runs it: says how it stands, keeps the best weights, ends it in time.
 
-    with Attendant(place, tuning.trials, "macro Dice", limit, extra):
+    with Attendant(place, tuning.trials, 2, "macro Dice", limit, extra):
         search(...)
 
 It works from the trials' folders alone, in a thread of its own.
@@ -18,7 +18,7 @@ from lib import files, progress
 from lib.errors import SwathError
 from lib.recipe.tune import spelled
 from lib.training.limit import Limit
-from lib.tuning.attempt import Place
+from lib.tuning.place import Place
 from lib.tuning.trials import FAILED, RUNNING, STOPPED, TRIALS, Trial, all_trials, keep_best
 
 LOOK = 0.5
@@ -35,13 +35,13 @@ class Attendant:
     """A search's progress, told and written down."""
 
     def __init__(
-        self, place: Place, trials: int, metric: str, limit: Limit, extra: Callable[[], dict[str, Any]] = dict
+        self, place: Place, trials: int, slots: int, metric: str, limit: Limit, extra: Callable[[], dict[str, Any]]
     ) -> None:
-        """`metric`: the competition's, for people; `extra`: what else a progress line tells."""
+        """`slots`: trials at a time; `metric`: the competition's, for people; `extra`: what else a line tells."""
         self.place, self.trials, self.metric, self.limit, self.extra = place, trials, metric, limit, extra
         self.folder = place.working / TRIALS
         self.begin = time.monotonic()
-        self.earlier = max((trial.read()["seconds"] for trial in all_trials(self.folder)), default=0.0)
+        self.earlier = sum(trial.read()["seconds"] for trial in all_trials(self.folder)) / slots
         self.told = {trial.name for trial in all_trials(self.folder) if trial.is_over}
         self.heard = self.said = 0.0
         self.over = threading.Event()
@@ -99,7 +99,7 @@ class Attendant:
         how = "stopped" if content["status"] == STOPPED else "done"
         score = "no score" if trial.best is None else f"{self.metric} {trial.best:.4f}"
         epochs = max(trial.scores, default=0)
-        return f"trial {number} of {self.trials} {how} after {epochs} epochs: {score} ({values})"
+        return f"trial {number} of {self.trials} {how} at epoch {epochs}: {score} ({values})"
 
 
 def _changed(trial: Trial) -> float:

@@ -10,22 +10,21 @@ Importing this module needs Ray and Optuna.
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import optuna
-from optuna import distributions
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.stopper import Stopper
 
-from lib.recipe.tune import Range, TuneRecipe, is_whole
-from lib.tuning.attempt import PATIENCE, Place
+from lib.recipe.tune import TuneRecipe
+from lib.tuning.attempt import PATIENCE
+from lib.tuning.place import Place
+from lib.tuning.space import distribution, encoded
 from lib.tuning.trainable import TrialActor
 from lib.tuning.trials import FAILED, RUNNING, TRIALS, Trial, all_trials
 
@@ -111,19 +110,3 @@ def halve(tuning: TuneRecipe, epochs: int, over: list[Trial]) -> ASHAScheduler:
             if scheduler.on_trial_result(None, stand_in, {EPOCH: epoch, METRIC: best}) == TrialScheduler.STOP:
                 break
     return scheduler
-
-
-def distribution(key: str, value: Range | tuple[Any, ...]) -> distributions.BaseDistribution:
-    """Optuna's spelling of a range or of choices, which it knows as JSON."""
-    if not isinstance(value, Range):
-        return distributions.CategoricalDistribution([json.dumps(choice) for choice in value])
-    if is_whole(key):
-        return distributions.IntDistribution(int(value.low), int(value.high), log=value.log, step=int(value.step or 1))
-    return distributions.FloatDistribution(float(value.low), float(value.high), log=value.log, step=value.step)
-
-
-def encoded(values: Mapping[str, Any], tuning: TuneRecipe) -> dict[str, Any]:
-    """A trial's values as Optuna knows them."""
-    return {
-        key: value if isinstance(tuning.space.get(key), Range) else json.dumps(value) for key, value in values.items()
-    }

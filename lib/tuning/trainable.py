@@ -6,7 +6,9 @@ from typing import Any
 
 from ray import tune
 
-from lib.tuning.attempt import Attempt, Place, decoded
+from lib.tuning.attempt import Attempt
+from lib.tuning.place import Place
+from lib.tuning.space import decoded
 
 
 class TrialActor(tune.Trainable):

@@ -1,0 +1,121 @@
+"""A search through the front door: stopped, killed as a whole, and picked up again until every trial is over, once."""
+
+import csv
+import json
+import os
+import signal
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lib import files
+from tests.programs import wait_for
+
+SEARCH = """
+[train]
+epochs = 3
+steps = 1
+batch = 2
+[data]
+crop = 32
+scale = 0.25
+validation = 0.05
+[model]
+encoder = "mobilenetv3_small_050"
+weights = "none"
+[tune]
+trials = 4
+concurrent = 2
+grace = 3
+[tune.space]
+"train.lr" = {low = 1e-4, high = 1e-2, log = true}
+[tune.space.train]
+loss = ["ce + dice", "focal + dice"]
+"""
+
+KEYS = ["train.lr", "train.loss"]
+
+
+def test_a_search_that_was_stopped_and_killed_is_one_search(program, tmp_path):
+    files.write(tmp_path / "tune.toml", SEARCH)
+    first = program.start("launch.py", "--kernel", "tune", "--recipe", tmp_path / "tune.toml")
+    folder = wait_for(lambda: next(program.runs.glob("2*"), None))
+    wait_for(lambda: any(record["scores"] for record in records(folder / "session").values()))
+    stopped = program("launch.py", "stop", "--yes")
+    first.communicate(timeout=60)
+    assert "of 4 trials are over" in (folder / "log.txt").read_text() or stopped.returncode == 0
+    assert wait_for(lambda: not processes(tmp_path), 30), "Ray, and every training, is gone"
+    begun = records(folder / "session")
+    assert any(record["status"] == "interrupted" for record in begun.values())
+
+    second = program.start("launch.py", "--resume", folder.name)
+    wait_for(lambda: over(folder / "session-2") and going(folder / "session-2"))
+    kept = over(folder / "session-2")
+    for number in processes(tmp_path):
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    second.communicate(timeout=60)
+    interrupted = going(folder / "session-2")
+
+    third = program.json("launch.py", "--resume", folder.name)
+    assert (third["status"], third["finished"], third["trials_done"]) == ("complete", True, 4)
+    outputs = folder / "outputs"
+    last = records(outputs)
+    assert {name: last[name] for name in kept} == kept, "what is over is not done again"
+    for name in interrupted:
+        assert "goes on from tune/" in (outputs / "tune" / "trials" / name / "log.txt").read_text()
+    assert not wait_for(lambda: not processes(tmp_path) or [], 30) or not processes(tmp_path)
+    must_be_whole(outputs, last)
+    best = tomllib.loads((outputs / "best.toml").read_text())
+    planned = program.json("launch.py", "--recipe", outputs / "best.toml", "--dry-run")["recipe"]["train"]
+    assert {key: planned[key] for key in best["train"]} == best["train"]
+    assert third["metrics"]["value"] == max(record["metric"] for record in last.values())
+    assert (outputs / "checkpoints" / "best.safetensors").is_file()
+
+
+def must_be_whole(outputs: Path, last: dict) -> None:
+    """The table has every trial once, ranked by its best epoch."""
+    with open(outputs / "trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["rank"]) for row in rows] == [1, 2, 3, 4]
+    assert sorted(int(row["trial"]) for row in rows) == [1, 2, 3, 4]
+    scores = [float(row["metric"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert len({tuple(row[key] for key in KEYS) for row in rows}) == len(last) == 4
+    for name in last:
+        with open(outputs / "tune" / "trials" / name / "metrics.csv", newline="") as file:
+            curve = {row["epoch"]: float(row["metric"]) for row in csv.DictReader(file)}
+        assert {epoch: pytest.approx(score, rel=1e-5) for epoch, score in last[name]["scores"].items()} == curve
+        assert sorted(curve) == ["1", "2", "3"], "no epoch twice, none left out"
+
+
+def records(root: Path) -> dict[str, dict]:
+    """The trials' records by their names, in a session's folder or among outputs."""
+    found = {}
+    for path in [*root.glob("working/tune/trials/*/trial.json"), *root.glob("tune/trials/*/trial.json")]:
+        with suppress(OSError, ValueError):
+            found[path.parent.name] = json.loads(path.read_text())
+    return found
+
+
+def over(root: Path) -> dict[str, dict]:
+    return {name: record for name, record in records(root).items() if record["status"] in ("done", "stopped")}
+
+
+def going(root: Path) -> list[str]:
+    """Trials that run, and have left a state to go on from."""
+    trials = root / "working" / "tune" / "trials"
+    running = [name for name, record in records(root).items() if record["status"] == "running"]
+    return [name for name in running if (trials / name / "checkpoints" / "last.ckpt").is_file()]
+
+
+def processes(folder: Path) -> list[int]:
+    """Every process that was started for the runs of `folder`: launchers, supervisors, Ray's, trainings."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"SWATH_RUNS={folder}/".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
