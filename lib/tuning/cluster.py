@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 import warnings
@@ -67,6 +68,8 @@ def running(slots: int, gpus: int, temp: Path) -> Iterator[int]:
                 reason = str(error).strip().splitlines()[0]
                 raise UsageError(f"{ADDRESS}={address}: {reason}", "ray start --head, or leave it out") from None
         else:
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # one for this search, and no file of it in the home folder
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             is_short = len(os.fsencode(temp)) <= LONGEST_TEMP
             folder = Path(tempfile.mkdtemp(prefix="ray-", dir=temp if is_short and temp.is_dir() else None))
             ray.init(
