@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.errors import UsageError
+from lib.errors import Failed, UsageError
 from lib.folders import PROJECT
 
 ADDRESS = "RAY_ADDRESS"
@@ -49,11 +49,14 @@ TRAVELS = ("lib", "kernels", "site")
 def running(slots: int, gpus: int, temp: Path) -> Iterator[int]:
     """Start Ray with `slots` places for trials, or connect to a cluster; yields how many GPUs there are.
 
-    `gpus`: of this machine; a cluster says its own. Raises `UsageError` when the cluster does not answer.
+    `gpus`: of this machine; a cluster says its own. Raises `UsageError` when the cluster does not answer, `Failed` when
+    Ray does not start here.
     """
     address = os.environ.get(ADDRESS)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if not address:  # a token for this search alone, and no file of it in the home folder
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import ray
@@ -68,20 +71,21 @@ def running(slots: int, gpus: int, temp: Path) -> Iterator[int]:
                 reason = str(error).strip().splitlines()[0]
                 raise UsageError(f"{ADDRESS}={address}: {reason}", "ray start --head, or leave it out") from None
         else:
-            os.environ.setdefault("RAY_AUTH_MODE", "token")  # one for this search, and no file of it in the home folder
-            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             is_short = len(os.fsencode(temp)) <= LONGEST_TEMP
             folder = Path(tempfile.mkdtemp(prefix="ray-", dir=temp if is_short and temp.is_dir() else None))
-            ray.init(
-                address="local",
-                num_cpus=slots,
-                num_gpus=gpus,
-                include_dashboard=False,
-                object_store_memory=OBJECTS,
-                _temp_dir=str(folder),
-                _node_ip_address="127.0.0.1",
-                **quiet,
-            )
+            try:
+                ray.init(
+                    address="local",
+                    num_cpus=slots,
+                    num_gpus=gpus,
+                    include_dashboard=False,
+                    object_store_memory=OBJECTS,
+                    _temp_dir=str(folder),
+                    _node_ip_address="127.0.0.1",
+                    **quiet,
+                )
+            except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+                raise Failed(f"Ray did not start on this machine: {str(error).strip().splitlines()[0]}") from None
         for name in ("ray", "ray.tune", "ray.train", "optuna"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         yield int(ray.cluster_resources().get("GPU", 0))
