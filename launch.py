@@ -7,6 +7,7 @@ python launch.py --gpu t4x2 -c deepglobe            push to Kaggle's two T4s, fo
 python launch.py --gpu t4x2 --dry-run               write the exact folder that would be pushed
 python launch.py --gpu t4x2 --timeout 9h --chain 3  train for longer than a session lasts
 python launch.py --gpu t4x2 --sweep trials.toml     several runs, as many at a time as Kaggle gives, ranked at the end
+python launch.py --kernel tune --recipe tune.toml   search the best values: a trial a GPU, the best as a recipe file
 python launch.py --kernel predict --run RUN --gpu t4x2      the test images on Kaggle's GPUs, the file comes home
 python launch.py competitions | competitions new NAME --data DIR     which there are; a file of your own from a folder
 python launch.py quota | doctor                     hours left this week; is this machine ready?

@@ -16,7 +16,8 @@
     gpus                          [{"use": 0..1, "memory": bytes, "of": bytes}, …] where there are any
     nan                           names of the values above that are no numbers, such as ["loss"]; each of them is null
 
-A kernel that predicts counts images as steps, and has neither epochs nor a loss.
+A kernel that searches counts trials as steps, says how many there are of them (`trials`) and how many are `running`,
+and the best metric so far. A kernel that predicts counts images as steps, and has neither epochs nor a loss.
 
 Whoever follows the log turns these into a live table. Importing this module needs no torch.
 """

@@ -128,6 +128,7 @@ def test_rooms_know_only_rooms_below_them():
         "models",
         "inference",
         "training",
+        "tuning",
         "reporting",
         "submissions",
     ]

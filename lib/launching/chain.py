@@ -40,7 +40,7 @@ def finish_all(run: Run, sessions: int, force: bool = False) -> Outcome:
         try:
             sit_out(lambda: start_next(run, admit_next(run, force=force)))
         except Refused as error:
-            done = "predicted" if run.predicts else "trained"
+            done = "predicted" if run.predicts else "tried" if run.searches else "trained"
             reason = f"{error.reason}. What is {done} so far is home"
             raise Failed(reason, f"later: python launch.py --resume {run.id}") from None
         outcome = flow.finish(run)
@@ -62,7 +62,9 @@ def pick_up(run: Run) -> None:
     session, ref = latest(run)
     outcome = flow.bring_home(run) if look(session, ref).over else flow.finish(run)
     if outcome.status.state == "complete" and not run.unfinished:
-        done = "predicted all its images" if run.predicts else "done all its epochs"
+        done = "done all its epochs"
+        if run.predicts or run.searches:
+            done = "predicted all its images" if run.predicts else "tried all its trials"
         raise Failed(f"run {run.id} has {done}", report.after_status(run, outcome.status))
     if not run.left:
         raise Failed(

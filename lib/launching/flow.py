@@ -23,6 +23,9 @@ from lib.launching.polling import POLL_SECONDS
 from lib.launching.runs import Run, now
 from lib.launching.session import KernelRef, Session, Status
 
+DONE = ("epochs_done", "images_done", "images", "trials_done", "trials")
+"""What summaries say of how far a kernel came."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -71,7 +74,7 @@ def _bring_home(run: Run, session: Session, ref: KernelRef, status: Status, only
         fetched = fetch(session, ref, run.outputs, only, settled, view)
     summary = _summary(run)
     metric, finished = _metric(summary), summary.get("finished") is not False
-    done = {key: summary.get(key) for key in ("epochs_done", "images_done", "images") if key in summary}
+    done = {key: summary.get(key) for key in DONE if key in summary}
     run.update(finished=finished, **done, **({"metrics": metric} if metric else {}))
     if fetched.whole and isinstance(summary.get("submission"), dict):
         ledger.remember_predicted(run, summary["submission"])

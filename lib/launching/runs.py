@@ -24,11 +24,17 @@ from lib.folders import runs_folder
 from lib.launching import fold_outputs
 from lib.launching.session import KernelRef, Status
 
-PREDICT = "predict"
-"""The kernel that takes the weights of earlier runs."""
+PREDICT, TUNE = "predict", "tune"
+"""The kernel that takes the weights of earlier runs; the one that searches a recipe's best values."""
 
 STATE, MASKS, SUMMARY = "checkpoints/last.ckpt", "predictions", "summary.json"
 """Among a session's outputs, what the next one goes on from: all that training needs; masks, and what made them."""
+
+GOES_ON = ("checkpoints/kept/*", "metrics.csv", "confusion.csv", "gradients.csv", "tensorboard/*")
+"""What training's tables, curves and averages go on from, where they are."""
+
+TRIALS = "tune/trials"
+"""The same of a search: each trial's record, and the state of those that were not over."""
 
 SHAPE = {
     "status": str,
@@ -150,6 +156,8 @@ class Run:
             return None
         if self.predicts:
             return f"{content.get('images_done')} of {content.get('images')} images are predicted"
+        if self.searches:
+            return f"{content.get('trials_done')} of {content.get('trials')} trials are over"
         whole = content["recipe"]["train"]["epochs"] * (self.trains_folds or 1)
         return f"{content.get('epochs_done')} of {whole} epochs are done"
 
@@ -159,9 +167,15 @@ class Run:
         return self.read().get("kernel") == PREDICT
 
     @property
+    def searches(self) -> bool:
+        """Whether the run searches a recipe's best values."""
+        return self.read().get("kernel") == TUNE
+
+    @property
     def state(self) -> Path:
-        """What an unfinished run goes on from, when it came home: a file, or a folder of masks."""
-        return self.outputs / (MASKS if self.predicts else fold_outputs.FOLDS if self.trains_folds else STATE)
+        """What an unfinished run goes on from, when it came home: a file, or a folder of masks, trials or folds."""
+        name = MASKS if self.predicts else TRIALS if self.searches else STATE
+        return self.outputs / (fold_outputs.FOLDS if self.trains_folds else name)
 
     @property
     def left(self) -> dict[str, Path]:
@@ -170,15 +184,22 @@ class Run:
             return {}
         if self.trains_folds:
             found = fold_outputs.left(self.outputs)
-            return {path.relative_to(self.outputs).as_posix(): path for path in found if path.is_file()}
-        masks = [self.outputs / SUMMARY, *sorted(self.state.rglob("*"))]
-        found = masks if self.predicts else [self.state, self.checkpoint]
+        elif self.predicts or self.searches:
+            best = [self.checkpoint, self.outputs / "metrics.csv"] if self.searches else []
+            found = [self.outputs / SUMMARY, *best, *sorted(self.state.rglob("*"))]
+        else:
+            kept = (path for name in GOES_ON for path in sorted(self.outputs.glob(name)))
+            found = [self.state, self.checkpoint, *kept]
         return {path.relative_to(self.outputs).as_posix(): path for path in found if path.is_file()}
 
     def forget_state(self) -> None:
-        """Remove what an earlier session left for the next one."""
+        """Remove what an earlier session left for the next one; a search's records stay."""
         if self.trains_folds:
             return fold_outputs.forget_states(self.outputs)
+        if self.searches:
+            for checkpoints in self.state.glob("*/checkpoints"):
+                shutil.rmtree(checkpoints)
+            return
         shutil.rmtree(self.state) if self.state.is_dir() else self.state.unlink(missing_ok=True)
 
     def _of_latest(self, name: str) -> Path:

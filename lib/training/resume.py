@@ -25,8 +25,10 @@ FOLDS = "folds"
 """Among the outputs of a run of folds, the folder that holds a folder for each fold that was begun."""
 
 
-def predecessor(folders: Folders) -> Path | None:
+def predecessor(folders: Folders, state: Path = STATE) -> Path | None:
     """The folder with the outputs of the session to go on from; None when this one starts anew.
+
+    `state`: the file, or the folder, among them that it goes on from.
 
     Raises `DataError` with the top of the mounted tree when no state is mounted, `UsageError` when the run that left
     those outputs is over: a session that was told to go on never starts anew in silence. The process of one fold finds
@@ -37,10 +39,10 @@ def predecessor(folders: Folders) -> Path | None:
     if folders.resumes is None:
         return None
     for folder in _places(folders.inputs, folders.resumes):
-        if (folder / STATE).is_file():
+        if (folder / state).exists():
             _must_be_unfinished(folder, folders.resumes)
             return folder
-    raise _nothing_left(folders, str(STATE))
+    raise _nothing_left(folders, state.as_posix())
 
 
 def earlier_folds(folders: Folders) -> Path | None:
@@ -48,13 +50,7 @@ def earlier_folds(folders: Folders) -> Path | None:
 
     Raises as `predecessor` does.
     """
-    if folders.resumes is None:
-        return None
-    for folder in _places(folders.inputs, folders.resumes):
-        if (folder / SUMMARY).is_file() and (folder / FOLDS).is_dir():
-            _must_be_unfinished(folder, folders.resumes)
-            return folder
-    raise _nothing_left(folders, f"{FOLDS}/")
+    return predecessor(folders, Path(FOLDS))
 
 
 def earlier_recipe(folders: Folders) -> Recipe | None:

@@ -13,10 +13,12 @@ from lib.folders import PROJECT
 IMPORTED = {
     "albumentations": "albumentations",
     "opencv-python-headless": "cv2",
+    "optuna": "optuna",
     "pillow": "PIL",
     "pydantic": "pydantic",
     "pytorch-lightning": "pytorch_lightning",
     "rasterio": "rasterio",
+    "ray": "ray",
     "safetensors": "safetensors",
     "shapely": "shapely",
     "timm": "timm",

@@ -21,8 +21,11 @@ def draw(progress: Progress, metric: str, last: float | None, best: float | None
     """Four lines; `last` and `best`: the latest validation's metric, and the best, of the fold. A prediction has no
     epochs."""
     predicts = progress.epochs is None and progress.loss is None and progress.steps is not None
+    searches = progress.trials is not None
     rows = [
-        [f"image {count(progress.step, progress.steps)}"]
+        [f"trial {count(progress.step, progress.trials)}", f"running {progress.running}", f"best {number(best, 4)}"]
+        if searches
+        else [f"image {count(progress.step, progress.steps)}"]
         if predicts
         else [
             *([] if progress.fold is None else [f"fold {progress.fold} of {number(progress.folds, 0)}"]),
@@ -32,7 +35,9 @@ def draw(progress: Progress, metric: str, last: float | None, best: float | None
             f"{metric} {number(last, 4)}",
             f"best {number(best, 4)}",
         ],
-        [
+        []
+        if searches
+        else [
             f"{number(progress.images_per_s, 1)} images/s",
             *([f"waiting for data {share(progress.data_wait)}"] if progress.data_wait is not None else []),
             *([f"lr {progress.lr:.2g}"] if progress.lr is not None else []),

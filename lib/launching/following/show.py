@@ -60,7 +60,8 @@ class TrainingView:
         if progress.metric is not None:
             self.last[progress.fold] = progress.metric
             self.best[progress.fold] = max(progress.metric, self.best.get(progress.fold, progress.metric))
-            self._row(progress)
+            if progress.trials is None:  # a search says itself how each trial ended
+                self._row(progress)
         if self.live:
             own = self.last.get(progress.fold), self.best.get(progress.fold)
             self.live.update(draw(progress, self.metric, *own))

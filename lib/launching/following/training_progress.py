@@ -28,6 +28,8 @@ NUMBERS = (
     "data_wait",
     "seconds",
     "limit_s",
+    "trials",
+    "running",
 )
 
 
@@ -58,6 +60,9 @@ class Progress:
     data_wait: float | None = None
     seconds: float | None = None
     limit_s: float | None = None
+    trials: int | None = None
+    """Of a search: its steps are trials, `running` of them at this moment."""
+    running: int | None = None
     gpus: tuple[Gpu, ...] = ()
 
     @property

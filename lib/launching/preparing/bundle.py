@@ -40,6 +40,8 @@ LINE = 4000
 SMP = "segmentation-models-pytorch"
 STAYS_HOME = ("launching/", "data/doctor/", "data/discover/")
 """Parts of `lib` that no session needs."""
+STARTS = {"tune.py": ("train.py",)}
+"""The kernels that another one starts, and that travel with it."""
 SESSION = "SESSION = "
 
 
@@ -77,13 +79,14 @@ def pack(
     plan = {"kernel": kernel, "gpu": gpu, **more}
     contents = {
         **ships,
-        f"kernels/{kernel}": (PROJECT / "kernels" / kernel).read_bytes(),
+        **{f"kernels/{name}": (PROJECT / "kernels" / name).read_bytes() for name in (kernel, *STARTS.get(kernel, ()))},
         "competition.toml": competition.read_bytes(),
         "recipe.json": recipe.model_dump_json(indent=2).encode(),
         "plan.json": json.dumps(plan, indent=2).encode(),
         **_installed(SMP, "site"),
     }
-    ignore.check_imports(f"kernels/{kernel}", contents, stays, ignored)
+    for name in (kernel, *STARTS.get(kernel, ())):
+        ignore.check_imports(f"kernels/{name}", contents, stays, ignored)
     archive = _archive(contents)
     sha256 = hashlib.sha256(archive).hexdigest()
     files = tuple((name, len(contents[name])) for name in sorted(contents))

@@ -11,6 +11,7 @@ from lib.errors import Refused, UsageError
 from lib.launching import durations, runs
 from lib.launching.preparing.accelerators import TITLES
 from lib.recipe import Recipe
+from lib.recipe.tune import TuneRecipe
 
 Place = Literal["local", "kaggle", "colab"]
 PLACES = ("local", "kaggle", "colab")
@@ -104,6 +105,18 @@ def check_folds(competition: Competition, recipe: Recipe, data: Path | None) -> 
             f"--set train.folds={groups}, or hold out parts of large images: --set data.split=block"
             if groups > 1
             else "hold out parts of large images: --set data.split=block",
+        )
+
+
+def check_search(tuning: TuneRecipe, recipe: Recipe, place: Place, internet: bool) -> None:
+    """Raise when trials would lack their pretrained weights: of several encoders, none are brought."""
+    models = tuning.variants(recipe, "model", most=200)
+    encoders = {model.model.encoder for model in models if model.needs_hub}
+    if place == "kaggle" and not internet and len(encoders) > 1:
+        raise Refused(
+            f"the search tries the pretrained weights of {', '.join(sorted(encoders))}, and the session would have no "
+            "internet to get them",
+            "--internet; or search the rest on one encoder; or --set model.weights=none",
         )
 
 

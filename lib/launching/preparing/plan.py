@@ -36,12 +36,14 @@ from lib.launching.preparing.feasible import (
     check_data,
     check_folds,
     check_network,
+    check_search,
     check_timeout,
     session_limit,
 )
 from lib.launching.preparing.members import Member
-from lib.launching.runs import PREDICT
+from lib.launching.runs import PREDICT, TUNE
 from lib.recipe import Recipe, from_environment, parse_setting, resolve
+from lib.recipe.tune import TuneRecipe, resolve_tune, split
 from lib.validation import closest, read_toml
 
 
@@ -89,6 +91,8 @@ class Plan:
     """The private data set that brings the weights, when one does: dataset, file, sha256."""
     members: tuple[Member, ...] = ()
     """The runs whose weights predict, when this is a prediction."""
+    tuning: TuneRecipe | None = None
+    """What is tried, when this is a search."""
 
     @property
     def told(self) -> int | None:
@@ -131,22 +135,27 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
     if competition.data.train is None and not predicting:
         raise without_layout(competition.name)
     members.must_fit(predicting, competition)
-    recipe, origins = resolve(_layers(competition, competition_file, place, request, environment, predicting))
+    layers, tried = split(_layers(competition, competition_file, place, request, environment, predicting))
+    recipe, origins = resolve(layers)
+    tuning = resolve_tune(tried, recipe) if request.kernel == TUNE else None
     check_network(recipe, place)
     recipe = at_home(recipe, place)
     if place == "local" and request.internet is not None:
         raise UsageError("--internet and --no-internet are for Kaggle", "a run here uses this machine's network")
     if place == "colab" and request.internet is False:
         raise UsageError("--no-internet is for Kaggle", "a Colab machine is always on the internet")
-    internet = place == "colab" or (recipe.needs_hub if request.internet is None else request.internet)
+    needs_hub = recipe.needs_hub or bool(tuning and tuning.needs_hub)
+    internet = place == "colab" or (needs_hub if request.internet is None else request.internet)
+    if tuning:
+        check_search(tuning, recipe, place, internet)
     on_gpus = place != "local" and card.is_gpu and recipe.train.device != "cpu"
-    if not predicting:
+    if not predicting and not tuning:
         share = min(recipe.train.ranks or card.gpus, card.gpus) if on_gpus else recipe.train.ranks or 1
         recipe.must_share(1 if recipe.train.gpus == "folds" else share)
         check_folds(competition, recipe, request.data)
     timeout = check_timeout(request.timeout, place)
     most = UTMOST if request.force else LIMIT
-    limit, more = session_limit(timeout, place), members.document(predicting)
+    limit, more = session_limit(timeout, place), members.document(predicting) | _search(tuning)
     bundle = pack(f"{request.kernel}.py", competition_file, recipe, card.name, limit, most, more)
     data = request.data or (predicting[0].run.data if predicting and place != "kaggle" else None)
     return Plan(
@@ -165,6 +174,7 @@ def make_plan(request: Request, environment: Mapping[str, str] = os.environ) -> 
         run_id=new_id(competition.name),
         metadata=attached(recipe, _metadata(request.kernel, competition, card, internet, place, predicting)),
         members=predicting,
+        tuning=tuning,
     )
 
 
@@ -218,6 +228,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "recipe": plan.recipe.model_dump(),
         "git": git_state(),
         **members.document(plan.members),
+        **_search(plan.tuning),
     }
 
 
@@ -235,6 +246,11 @@ def git_state() -> dict[str, Any] | None:
         }
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _search(tuning: TuneRecipe | None) -> dict[str, Any]:
+    """What plan.json and run.json say of a search."""
+    return {"tune": tuning.model_dump(mode="json")} if tuning else {}
 
 
 def _members(request: Request, place: Place) -> tuple[Member, ...]:

@@ -17,6 +17,7 @@ from lib.launching.preparing.demand import Demand
 from lib.launching.preparing.feasible import SESSION_SECONDS
 from lib.launching.preparing.plan import Plan, describe, git_state
 from lib.launching.terminal import talk
+from lib.recipe.tune import TuneRecipe
 
 LARGEST = 5
 
@@ -68,6 +69,7 @@ def card(plan: Plan, checks: Iterable[Check], owner: str | None = None) -> list[
         *([row("uploads", weights.upload_line(plan))] if weights.upload_of(plan) else []),
         *_data(plan),
         row(*(("predicts", _members(plan)) if plan.members else ("training", _training(plan)))),
+        *([row("search", _search(plan.tuning)), row("tries", "; ".join(plan.tuning.words()))] if plan.tuning else []),
         row("recipe", _recipe(plan)),
         row(
             "bundle",
@@ -97,7 +99,8 @@ def show_start(plan: Plan) -> None:
     talk(
         f"{plan.competition.name}: {plan.recipe.model.title}, "
         f"{_members(plan) if plan.members else _training(plan)}; "
-        f"bundle of {len(plan.bundle.files)} files, {len(plan.bundle.source):,} bytes"
+        + (f"{plan.tuning.trials} trials of {', '.join(plan.tuning.words())}; " if plan.tuning else "")
+        + f"bundle of {len(plan.bundle.files)} files, {len(plan.bundle.source):,} bytes"
     )
 
 
@@ -147,6 +150,12 @@ def _training(plan: Plan) -> str:
         apart = ", a fold on each GPU" if train.gpus == "folds" else ""
         epochs = f"{train.folds} folds of {epochs} ({train.folds * train.epochs} in all{apart})"
     return f"{epochs}, batch {train.batch}, crops of {data.crop} at scale {data.scale:g}"
+
+
+def _search(tuning: TuneRecipe) -> str:
+    """How many trials there are, and which go on."""
+    share = f"{tuning.per_gpu} a GPU, {tuning.concurrent} at a time on a CPU"
+    return f"{tuning.trials} trials, {share}; from epoch {tuning.grace} on the best of {tuning.reduction} goes on"
 
 
 def _members(plan: Plan) -> str:

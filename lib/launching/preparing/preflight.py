@@ -15,7 +15,7 @@ from lib.launching.preparing.admission import admit
 from lib.launching.preparing.checks import UNKNOWN, Check
 from lib.launching.preparing.demand import Demand
 from lib.launching.preparing.plan import Plan
-from lib.launching.preparing.rehearsal import rehearse_model
+from lib.launching.preparing.rehearsal import rehearse_models
 from lib.launching.terminal import talk
 
 
@@ -41,6 +41,8 @@ def clear(plan: Plan, force: bool = False, wait_slot: bool = False, shows: bool 
     fail where it is to run, unless `force`. `shows`: False where the card was seen before.
     """
     if plan.place == "local":
+        if plan.tuning:
+            rehearse_models(plan)
         if wait_slot:
             raise UsageError("--wait-slot is for Kaggle", "leave it out: a run here waits for nobody")
         if shows:
@@ -59,11 +61,11 @@ def clear(plan: Plan, force: bool = False, wait_slot: bool = False, shows: bool 
             plan_report.show_card(plan, here)
         talk(f"colab: {ColabCommand().check()} left")
         if not plan.members:
-            rehearse_model(plan)
+            rehearse_models(plan)
         return plan
     credentials.needed()
     if not plan.members:  # a checkpoint's model was built before
-        rehearse_model(plan)
+        rehearse_models(plan)
 
     def show(demand: Demand, checks: tuple[Check, ...], owner: str) -> None:
         if shows:

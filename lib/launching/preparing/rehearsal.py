@@ -11,6 +11,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from lib import files
@@ -22,6 +23,9 @@ from lib.recipe import Recipe
 
 LIBRARIES = ("torch", "timm", "segmentation-models-pytorch")
 
+MOST = 12
+"""Models of a search that are all built: each takes seconds, the first time."""
+
 
 def rehearse_model(plan: Plan) -> None:
     """Raise `UsageError` for a model that cannot be, `Refused` when it cannot be built or filled here."""
@@ -30,6 +34,13 @@ def rehearse_model(plan: Plan) -> None:
         files.write(known, in_models(_sizes(plan), plan.recipe))
     for line in known.read_text(encoding="utf-8").splitlines()[1:]:
         talk(line)
+
+
+def rehearse_models(plan: Plan) -> None:
+    """The same for every model that the plan's search tries; of too many, for one a choice."""
+    recipes = plan.tuning.variants(plan.recipe, "model", MOST) if plan.tuning else [plan.recipe]
+    for recipe in recipes:
+        rehearse_model(replace(plan, recipe=recipe))
 
 
 def in_models(words: list[str], recipe: Recipe) -> str:
