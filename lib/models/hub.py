@@ -7,6 +7,7 @@ told(config)                 # {"architecture": "segformer", "encoder": "mit_b0"
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def obtain(name: str) -> tuple[Path, dict[str, Any]]:
     from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
 
     repository, _, revision = name.partition("@")
-    how = {"revision": revision or None, "local_files_only": not is_reachable()}  # offline: an error without retries
+    how = {"revision": revision or None, "endpoint": os.environ.get("HF_ENDPOINT") or None}
+    how["local_files_only"] = not is_reachable()  # offline: an error without retries
     try:
         config, weights = (Path(hf_hub_download(repository, file, **how)) for file in (CONFIG, WEIGHTS))
         return weights, json.loads(config.read_text(encoding="utf-8"))
