@@ -129,7 +129,7 @@ def _decoder_width(recipe: ModelRecipe) -> dict[str, Any]:
 
 def _wrapped(net: torch.nn.Module, recipe: ModelRecipe, radiometry: Radiometry) -> Segmenter:
     least = LEAST.get(recipe.architecture, STRIDE)
-    return Segmenter(net, radiometry, least).to(memory_format=torch.channels_last)
+    return Segmenter(net, radiometry, least).lay_out(channels_last=True)
 
 
 @torch.no_grad()

@@ -23,11 +23,17 @@ class Segmenter(nn.Module):
     def __init__(self, net: nn.Module, radiometry: Radiometry = IMAGENET, least: int = STRIDE) -> None:
         """`least`: pixels a side, a multiple of `STRIDE`, below which the network cannot work; images are padded."""
         super().__init__()
+        self.layout = torch.channels_last
         self.net = net
         self.least = least
         self.radiometry = radiometry
         self.register_buffer("mean", torch.tensor(radiometry.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(radiometry.std).view(1, -1, 1, 1), persistent=False)
+
+    def lay_out(self, channels_last: bool) -> Segmenter:
+        """Keep weights and maps with their channels together in memory, or each channel by itself; returns itself."""
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+        return self.to(memory_format=self.layout)
 
     @property
     def channels(self) -> int:
@@ -56,5 +62,5 @@ class Segmenter(nn.Module):
         if below or right:
             mode = "reflect" if below < height and right < width else "replicate"
             x = functional.pad(x, (0, right, 0, below), mode=mode)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=self.layout)
         return self.net(x)[..., :height, :width]

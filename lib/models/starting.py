@@ -50,7 +50,12 @@ def start(
     state. `say` gets a line about what was loaded, and what of the model is new. Raises `Failed` for weights that do
     not arrive or do not fit, `UsageError` for a model that cannot be.
     """
-    model, say = recipe.model, say or _silent
+    say = say or _silent
+    return _started(recipe, classes, radiometry, inputs, fresh, say).lay_out(recipe.train.channels_last)
+
+
+def _started(recipe: Recipe, classes: int, radiometry: Radiometry, inputs: Path, fresh: bool, say: Say) -> Segmenter:
+    model = recipe.model
     if not fresh:
         return build(model, classes, pretrained=False, radiometry=radiometry)
     path = find(recipe, inputs)
