@@ -40,6 +40,7 @@ from lib.models import starting
 from lib.reporting import run_report
 from lib.reporting.confusion_picture import confusion_picture
 from lib.training import devices, ranks, resume, seeing, state, tryout
+from lib.training.compiling import told
 from lib.training.folds import train_folds
 from lib.training.gpus import Gpus
 from lib.training.keeper import Keeper
@@ -151,7 +152,7 @@ def train(folders: Folders, device: str, count: int, ready: Ready, limit: Limit 
         board = seeing.begin(run, folders.working, outputs, lambda table: confusion_picture(table, names), say)
     share = Share(ranks.rank(), count, folders.fold.beside if folders.fold else 1)
     images = image_loader(ready, recipe, share, device)
-    with suppress(SessionEnds), closing(board):
+    with suppress(SessionEnds), closing(board), told(recipe.train.compile):
         run.go(crop_loader(crops, recipe, share, device, run.step), images, folders.working)
         if folders.fold:
             predict_held_out(run, images, folders)

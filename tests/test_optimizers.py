@@ -1,5 +1,7 @@
 """Optimizers, schedules, averages of weights and early ends: each against torch's own, or by hand."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -110,12 +112,29 @@ def test_optimizers_are_torchs_by_name(name):
     assert not torch.equal(layer.weight, before)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_options_and_their_defaults_are_torchs(name):
+    kind = type(optimizer_of(TrainRecipe(optimizer=name), nn.Linear(1, 1)))
+    theirs = inspect.signature(kind).parameters
+    for option, usual in OPTIMIZERS[name].items():
+        assert theirs[option].default in (usual, None), option
+        given = f"{option}={usual}".replace("False", "false")
+        optimizer_of(TrainRecipe(optimizer=f"{name}({given})"), nn.Linear(1, 1))
+
+
 def test_an_optimizers_options_reach_it_and_wrong_ones_are_told():
     optimizer = optimizer_of(TrainRecipe(optimizer="SGD(momentum=0.9, nesterov=true)"), nn.Linear(1, 1))
     assert {(group["momentum"], group["nesterov"]) for group in optimizer.param_groups} == {(0.9, True)}
-    with pytest.raises(UsageError, match=r"train\.optimizer = 'sgd\(beta=1\)': got an unexpected keyword argument"):
-        optimizer_of(TrainRecipe(optimizer="sgd(beta=1)"), nn.Linear(1, 1))
-    for text, said in (("adamww", "found 'adamww'; one of adamw, adam, sgd"), ("adam(lr=1)", "the key train.lr")):
+    with pytest.raises(UsageError, match=r"train\.optimizer = 'sgd\(momentum=-1\)': Invalid momentum value: -1"):
+        optimizer_of(TrainRecipe(optimizer="sgd(momentum=-1)"), nn.Linear(1, 1))
+    betas = optimizer_of(TrainRecipe(optimizer="adamw(betas=(0.8, 0.9))"), nn.Linear(1, 1)).param_groups[0]["betas"]
+    assert betas == (0.8, 0.9)
+    for text, said in (
+        ("adamww", "found 'adamww' in 'adamww'; one of adamw, adam, sgd"),
+        ("adam(lr=1)", "found lr in 'adam(lr=1)'; it is the key train.lr"),
+        ("sgd(beta=1)", "found beta=1 in 'sgd(beta=1)'; sgd takes momentum, dampening, nesterov, fused"),
+        ("adam(betas=0.9)", "found betas=0.9 in 'adam(betas=0.9)'; it is 2 numbers in brackets"),
+    ):
         with pytest.raises(UsageError) as caught:
             resolve([("own.toml", {"train.optimizer": text})])
         assert said in caught.value.reason

@@ -21,10 +21,22 @@ LOSSES: dict[str, dict[str, Any]] = {
 }
 """`alpha` weighs pixels wrongly given to a class, `beta` those that it misses."""
 
-OPTIMIZERS = (
-    "adamw", "adam", "sgd", "nadam", "radam", "adamax", "adagrad", "adadelta", "rmsprop", "asgd", "adafactor",
-)  # fmt: skip
-"""torch.optim's, whose options are torch's own."""
+ADAMS = {"betas": (0.9, 0.999), "eps": 1e-8}
+
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "adamw": ADAMS | {"amsgrad": False, "fused": False},
+    "adam": ADAMS | {"amsgrad": False, "fused": False, "decoupled_weight_decay": False},
+    "sgd": {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "fused": False},
+    "nadam": ADAMS | {"momentum_decay": 4e-3, "decoupled_weight_decay": False},
+    "radam": ADAMS | {"decoupled_weight_decay": False},
+    "adamax": ADAMS,
+    "adagrad": {"lr_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10},
+    "adadelta": {"rho": 0.9, "eps": 1e-6},
+    "rmsprop": {"alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False},
+    "asgd": {"lambd": 1e-4, "alpha": 0.75, "t0": 1e6},
+    "adafactor": {"beta2_decay": -0.8, "d": 1.0},
+}
+"""torch.optim's, with the options that change what they compute."""
 
 SCHEDULES: dict[str, dict[str, Any]] = {
     "cosine": {"floor": 0.0},
@@ -55,13 +67,12 @@ def loss_terms(text: str) -> tuple[Term, ...]:
 
 
 def optimizer(text: str) -> str:
-    """Check `train.optimizer`'s name; torch checks its options."""
+    """Check `train.optimizer`; `ValueError` with what is allowed."""
     one = call(text)
-    if one.name not in OPTIMIZERS:
-        raise ValueError(f"found {one.name!r}; one of {', '.join(OPTIMIZERS)}")
     for option in ("lr", "weight_decay"):
         if option in one.options:
             raise ValueError(f"found {option} in {text!r}; it is the key train.{option}")
+    known(one, OPTIMIZERS, text)
     return text
 
 

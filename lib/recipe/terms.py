@@ -49,9 +49,19 @@ def known(one: Call, allowed: Mapping[str, Mapping[str, Any]], text: str) -> Non
             takes = ", ".join(allowed[one.name]) or "no options"
             raise ValueError(f"found {option}={value} in {text!r}; {one.name} takes {takes}")
         usual = allowed[one.name][option]
-        if isinstance(usual, bool) != isinstance(value, bool) or not isinstance(value, int | float):
-            kind = "true or false" if isinstance(usual, bool) else "a number"
-            raise ValueError(f"found {option}={value} in {text!r}; it is {kind}")
+        if _kind(value) != _kind(usual):
+            raise ValueError(f"found {option}={value} in {text!r}; it is {_kind(usual)}")
+
+
+def _kind(value: Any) -> str:
+    """What sort of value an option takes, in words."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, tuple) and all(isinstance(part, int | float) for part in value):
+        return f"{len(value)} numbers in brackets"
+    return "something else"
 
 
 def _parsed(text: str) -> ast.expr:

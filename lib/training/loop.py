@@ -27,6 +27,7 @@ from lib.recipe import Recipe
 from lib.training import state as states
 from lib.training.agreement import Agreement
 from lib.training.averages import BestEpochs, moving_average
+from lib.training.compiling import compiled
 from lib.training.gradients import Gradients
 from lib.training.keeper import Keeper
 from lib.training.lightning import Fabric
@@ -183,7 +184,7 @@ class Training:
         freeze(self.model, self.recipe.model, self.epoch)
         trained = [parameter.requires_grad for parameter in self.model.parameters()]
         if self._wrapping is None or trained != self._trained:
-            model = torch.compile(self.model) if self.recipe.train.compile else self.model
+            model = compiled(self.model) if self.recipe.train.compile else self.model
             self._wrapping = self.fabric.setup(model, self.optimizer, move_to_device=False)
             self._trained = trained
         return self._wrapping
@@ -225,7 +226,7 @@ class Training:
         result = self._scored(model, images)
         if self.step and not all(torch.isfinite(weights).all() for weights in self.model.parameters()):
             self.stopping.diverged = self.validations + 1
-        record = self._record()
+        record = self._record() | {"loss": self._mean_loss()}
         self.validations += 1
         self.stopping.heed(result.score.value)
         if self.plateau:
@@ -281,6 +282,11 @@ class Training:
 
     def _record(self) -> dict[str, Any]:
         return self.watch.record(self.step, self.lr if self.total else None)
+
+    def _mean_loss(self) -> float | None:
+        """The epoch's mean loss over all ranks, each of which has seen its own crops."""
+        losses = [loss for loss in self.together.gather(self.watch.mean_loss) if loss is not None]
+        return sum(losses) / len(losses) if losses else None
 
     def _stop_if(self, called: bool) -> None:
         if self.together.any(called):

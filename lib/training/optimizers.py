@@ -21,7 +21,7 @@ def optimizer_of(
 ) -> torch.optim.Optimizer:
     """The recipe's optimizer over a model's weights; `encoder` are those that learn at the encoder's rate.
 
-    Raises `UsageError` for options that torch does not take.
+    Raises `UsageError` for values that torch does not take.
     """
     chosen = call(recipe.optimizer)
     kind = {name.lower(): getattr(torch.optim, name) for name in torch.optim.__all__ if name[0].isupper()}[chosen.name]

@@ -42,6 +42,11 @@ class Watch:
         """Seconds of this run so far, over all of its sessions."""
         return self.earlier + self.clock() - self.begin
 
+    @property
+    def mean_loss(self) -> float | None:
+        """The mean loss of this rank's crops in the epoch so far."""
+        return float(self.loss) / self.batches if self.batches else None
+
     def start_epoch(self) -> None:
         """Forget the epoch before."""
         self.loss: torch.Tensor | None = None
@@ -84,7 +89,7 @@ class Watch:
             "epochs": epochs,
             "step": step,
             "steps": epochs * self.steps,
-            "loss": float(self.loss) / self.batches if self.batches else None,
+            "loss": self.mean_loss,
             "lr": max(groups.values()) if groups else lr,
             **({f"lr:{name}": rate for name, rate in groups.items()} if len(groups) > 1 else {}),
             "grad_norm": self.norm_sum / self.norm_count if self.norm_count else None,
