@@ -82,9 +82,8 @@ class ModelRecipe(Strict):
     def _belongs_together(self) -> ModelRecipe:
         if self.decoder_channels and not self._decoder_fits:
             raise ValueError(
-                f"decoder_channels goes with unet, unetplusplus, manet and encoder_decoder as five numbers, "
-                f"{'not with ' + self.architecture if self.architecture not in WIDE else 'with others as one'}; "
-                "drop them with --set model.decoder_channels=auto"
+                "decoder_channels goes with unet, unetplusplus, manet and encoder_decoder as five numbers, "
+                f"not with {self.architecture}{' as one' if isinstance(self.decoder_channels, int) else ''}; drop them with --set model.decoder_channels=auto"
             )
         for name, owners in {
             "depth": OWN[:1], "width": OWN[:1], "norm": OWN[:1], "upsampling": OWN, "initialisation": OWN
