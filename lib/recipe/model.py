@@ -81,10 +81,10 @@ class ModelRecipe(Strict):
     @model_validator(mode="after")
     def _belongs_together(self) -> ModelRecipe:
         if self.decoder_channels and not self._decoder_fits:
+            found = f"{self.architecture}{' as one' if isinstance(self.decoder_channels, int) else ''}"
             raise ValueError(
-                f"decoder_channels goes with unet, unetplusplus, manet and encoder_decoder as five numbers, "
-                f"{'not with ' + self.architecture if self.architecture not in WIDE else 'with others as one'}; "
-                "drop them with --set model.decoder_channels=auto"
+                "decoder_channels goes with unet, unetplusplus, manet and encoder_decoder as five numbers, "
+                f"not with {found}; drop them with --set model.decoder_channels=auto"
             )
         for name, owners in {
             "depth": OWN[:1], "width": OWN[:1], "norm": OWN[:1], "upsampling": OWN, "initialisation": OWN

@@ -40,7 +40,9 @@ def at_home(recipe: Recipe, place: Place) -> Recipe:
     if start is None or (place == "kaggle" and start.is_relative_to("/kaggle")):
         return recipe
     if not start.expanduser().is_file():
-        raise UsageError(f"model.weights = {str(start)!r}: there is no such file", "imagenet, none, a file, or run:RUN")
+        raise UsageError(
+            f"model.weights = {str(start)!r}: there is no such file", "imagenet, none, run:RUN, or a checkpoint's path"
+        )
     model = recipe.model.model_copy(update={"weights": str(start.expanduser().resolve())})
     return recipe.model_copy(update={"model": model})
 
