@@ -106,7 +106,7 @@ def test_the_weights_are_the_same(outputs):
 
 
 def test_what_is_frozen_is_thawed_at_its_epoch(outputs):
-    """Only what is trained has gradients and moves: of the decoder alone in the first epoch, of all blocks in the second."""
+    """Only what is trained has gradients and moves: the decoder alone in the first epoch, all blocks in the second."""
     for name in ("at once", "two ranks"):
         with open(outputs[name] / "gradients.csv", newline="") as file:
             found = [(int(row["step"]), row["block"]) for row in csv.DictReader(file) if float(row["update_ratio"])]

@@ -68,6 +68,7 @@ class Curve:
         axes.plot(self.rates, self.smoothed, color="#1f5fa8", linewidth=2, label="smoothed")
         axes.axvline(self.suggestion, color="#c2410c", linestyle="--", label=f"train.lr = {self.suggestion:.2g}")
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss", title="Learning-rate range test")
+        axes.set_ylim(0.95 * min(self.losses), 1.05 * self.smoothed.max())
         axes.legend(frameon=False)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=120)
