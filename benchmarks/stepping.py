@@ -28,8 +28,9 @@ STEPS = {"cpu": 10, "cuda": 40}
 SIZES = {"cpu": ("resnet18", 128, 8), "cuda": ("resnet34", 512, 16)}
 """Encoder, crop and batch."""
 
-TOLERANCE = {"32-true": 1e-4, "16-mixed": 2e-2, "bf16-mixed": 5e-2}
-"""How far a weight may differ, over the farthest that one has moved: GPUs add in any order."""
+TOLERANCE = {"32-true": 0.1, "16-mixed": 0.1, "bf16-mixed": 0.2}
+"""The norm of how far the weights may differ, over that of how far they have moved: threads add in any order, and AdamW
+goes as far by a gradient of rounding errors as by any other."""
 
 SEED = 0
 
@@ -109,11 +110,12 @@ def bare(inputs: Inputs, device: str, precision: str) -> Call:
 def same_weights(ours: Any, theirs: Any, inputs: Inputs, precision: str) -> str:
     """Both have moved, to the same place."""
     (own, own_peak), (other, other_peak) = ours, theirs
-    moved = max(float((own[name] - start).abs().max()) for name, start in _start(own).items())
-    apart = max(float((own[name] - other[name]).abs().max()) for name in own) / max(moved, 1e-12)
+    start = _start(own)
+    moved = sum(float((own[name] - start[name]).square().sum()) for name in start) ** 0.5
+    apart = sum(float((own[name] - other[name]).square().sum()) for name in own) ** 0.5 / max(moved, 1e-12)
     if not moved or apart > TOLERANCE[precision]:
-        raise Disagreement(f"the weights differ by {apart:.2g} of the farthest move")
-    note = f", weights within {apart:.1g} of the farthest move"
+        raise Disagreement(f"the weights are {apart:.2g} of their way apart")
+    note = f", weights {apart:.1g} of their way apart"
     return note + (f"; peak {own_peak / 2**30:.2f} and {other_peak / 2**30:.2f} GiB on the card" if own_peak else "")
 
 
