@@ -16,8 +16,7 @@ import torch
 from lib.models import Segmenter
 from lib.recipe import Recipe
 from lib.training.lightning import Fabric
-from lib.training.losses import Loss
-from lib.training.optimizers import optimizer_of
+from lib.training.stepper import NEVER, Stepper
 
 GAIN = 1.05
 """A doubled batch must bring so much more speed to be worth its memory."""
@@ -55,11 +54,11 @@ class Trial:
 
     def __init__(self, fabric: Fabric, model: Segmenter, recipe: Recipe, classes: int) -> None:
         """The model is trained on noise, and is of no use afterwards."""
-        self.fabric, self.recipe, self.classes = fabric, recipe, classes
-        train = recipe.train if recipe.train.lr else recipe.train.model_copy(update={"lr": 1e-3})
-        self.model, self.optimizer = fabric.setup(model, optimizer_of(train, model))
+        self.fabric, self.crop, self.classes = fabric, recipe.data.crop, classes
+        train = recipe.train.model_copy(update={"lr": recipe.train.lr or 1e-3})
+        self.stepper = Stepper(fabric, model, recipe.model_copy(update={"train": train}), NEVER)
+        self.stepper.begin(epoch=max(1, recipe.model.thaw))
         self.channels, self.eight_bit = model.channels, model.radiometry.low is None
-        self.loss = fabric.to_device(Loss(train.loss))
         self.last: tuple[int, float] | None = None
 
     def __call__(self, batch: int) -> float:
@@ -90,7 +89,7 @@ class Trial:
             raise MemoryError
 
     def _speed(self, batch: int) -> float:
-        side, device = self.recipe.data.crop, self.fabric.device
+        side, device = self.crop, self.fabric.device
         images = torch.rand(batch, self.channels, side, side, device=device)
         images = (images * 255).to(torch.uint8) if self.eight_bit else images
         labels = torch.randint(0, self.classes, (batch, side, side), device=device)
@@ -98,9 +97,7 @@ class Trial:
             if number == 1:  # the first one sets things up
                 _wait(device)
                 begin = time.perf_counter()
-            self.optimizer.zero_grad()
-            self.fabric.backward(self.loss(self.model(images), labels))
-            self.optimizer.step()
+            self.stepper.take([(images, labels)], 0, 1e-6)
         _wait(device)
         return STEPS * batch / (time.perf_counter() - begin)
 

@@ -21,20 +21,15 @@ import torch
 
 from lib.competitions import Competition
 from lib.models import Segmenter
-from lib.models.blocks import blocks, encoder_parameters
-from lib.models.freezing import freeze
 from lib.recipe import Recipe
 from lib.training import state as states
 from lib.training.agreement import Agreement
-from lib.training.averages import BestEpochs, moving_average
-from lib.training.compiling import compiled
-from lib.training.gradients import Gradients
+from lib.training.averages import BestEpochs
 from lib.training.keeper import Keeper
 from lib.training.lightning import Fabric
 from lib.training.limit import Interrupted, Limit, SessionEnds
-from lib.training.losses import Loss
-from lib.training.optimizers import optimizer_of, set_rate
 from lib.training.schedules import Plateau, schedule_of
+from lib.training.stepper import Stepper
 from lib.training.stopping import Stopping
 from lib.training.validation import Validation, validate
 from lib.training.watch import Watch
@@ -61,15 +56,12 @@ class Training:
         self.identity, self.watch, self.keeper, self.limit = identity, watch, keeper, limit
         self.together = Agreement(fabric.world_size)
         train = recipe.train
-        self.model = fabric.to_device(model)
-        self.average = moving_average(self.model, train.ema) if train.ema else None
-        self.optimizer = optimizer_of(train, self.model, encoder_parameters(model))
-        self.loss = fabric.to_device(Loss(train.loss, class_weights))
+        self.steps = identity["steps"]
+        self.stepper = Stepper(fabric, model, recipe, self.steps, class_weights)
+        self.model = self.stepper.model
         self.share, self.plateau = schedule_of(train), Plateau.of(train)
         self.stopping = Stopping(train.patience)
         self.best_epochs = BestEpochs(keeper.folder, train.average_best, fabric.is_global_zero)
-        self.steps = identity["steps"]
-        self.gradients = Gradients(blocks(self.model) if fabric.is_global_zero else {}, self.steps)
         self.total = train.epochs * self.steps
         self.step = self.validations = 0
         self.averaged: list[int] | None = None
@@ -79,8 +71,6 @@ class Training:
         self._durations: deque[float] = deque([0.0], maxlen=10)
         self._costs = {"validation": 0.0, "state": 0.0}
         self._begun_at = self._stands
-        self._wrapping: tuple[torch.nn.Module, Any] | None = None
-        self._trained: list[bool] | None = None
 
     @property
     def epochs_done(self) -> int:
@@ -136,7 +126,7 @@ class Training:
         state is written into `folder` after each epoch, and where `SessionEnds` is raised.
         """
         self._begun_at = self._stands
-        batches = iter(crops)
+        drawn = iter(crops)
         with self.limit.saving():
             try:
                 while not self.is_finished:
@@ -145,32 +135,23 @@ class Training:
                     elif self._validation_is_due:
                         self._validate(images)
                     else:
-                        self.train_epoch(batches)
+                        self.train_epoch(drawn)
                         continue
                     self.save(folder)
             except SessionEnds:
                 self.save(folder)
                 raise
 
-    def train_epoch(self, batches: Iterator) -> None:
+    def train_epoch(self, crops: Iterator) -> None:
         """Steps to the end of the epoch, from its beginning or from where a session stopped in it."""
         if self.step % self.steps == 0:
             self.watch.start_epoch()
-        wrapped, optimizer = self._wrapped()
-        clip, mark = self.recipe.train.clip, time.monotonic()
+        self.stepper.begin(self.epoch)
+        mark = time.monotonic()
         while not self._validation_is_due:
             begin = mark
-            drawn, waited = self._draw(batches, begin)
-            set_rate(self.optimizer, self.lr)
-            optimizer.zero_grad()
-            loss = self._backward(wrapped, drawn)
-            norm = self.gradients.before(self.step, self._scale)
-            if clip:
-                norm = self.fabric.clip_gradients(wrapped, optimizer, max_norm=clip, error_if_nonfinite=False)
-            optimizer.step()
-            self.gradients.after(self.step)
-            if self.average is not None:
-                self.average.update_parameters(self.model)
+            batches, waited = self._draw(crops, begin)
+            loss, norm = self.stepper.take(batches, self.step, self.lr)
             self.step += 1
             mark = time.monotonic()
             self._durations.append(mark - begin)
@@ -178,43 +159,17 @@ class Training:
             if self.watch.is_due():
                 self.watch.say(self._record())
 
-    def _wrapped(self) -> tuple[torch.nn.Module, Any]:
-        """Model and optimizer as Fabric runs them, with what this epoch trains; set up anew when that changes."""
-        self.model.train()
-        freeze(self.model, self.recipe.model, self.epoch)
-        trained = [parameter.requires_grad for parameter in self.model.parameters()]
-        if self._wrapping is None or trained != self._trained:
-            model = compiled(self.model) if self.recipe.train.compile else self.model
-            self._wrapping = self.fabric.setup(model, self.optimizer, move_to_device=False)
-            self._trained = trained
-        return self._wrapping
-
-    def _draw(self, batches: Iterator, begin: float) -> tuple[list, float]:
+    def _draw(self, crops: Iterator, begin: float) -> tuple[list, float]:
         """The next step's batches on the device, and the seconds since `begin` that were waited for them."""
         drawn = []
         try:
             with self.limit.waiting():
                 for _ in range(self.recipe.train.accumulate):
-                    drawn.append(self.fabric.to_device(next(batches)))
+                    drawn.append(self.fabric.to_device(next(crops)))
         except Interrupted:
             drawn = []  # the next session draws them again
         self._stop_if(self.limit.calls(self._costs["state"] + max(self._durations)))
         return drawn, time.monotonic() - begin
-
-    def _backward(self, wrapped: torch.nn.Module, drawn: list) -> torch.Tensor:
-        """Make the gradients of a step's batches; returns their mean loss."""
-        losses = []
-        for number, (images, labels) in enumerate(drawn, 1):
-            with self.fabric.no_backward_sync(wrapped, enabled=number < len(drawn)):
-                loss = self.loss(wrapped(images), labels.long()) / len(drawn)
-                self.fabric.backward(loss)
-            losses.append(loss.detach())
-        return sum(losses)
-
-    def _scale(self) -> float:
-        """What gradients are multiplied with: fp16's are scaled."""
-        scaler = getattr(self.fabric.strategy.precision, "scaler", None)
-        return scaler.get_scale() if scaler is not None else 1.0
 
     def _validate(self, images: Iterable) -> None:
         """Score the weights, or their average; keep them when they are the best so far.
@@ -222,7 +177,8 @@ class Training:
         Weights that are no longer numbers, on every rank alike, end the training. A loss alone that is none is no
         reason: fp16 overflows now and then, and its scaler leaves out the step.
         """
-        model = self.model if self.average is None or not self.step else self.average.module
+        average = self.stepper.average
+        model = self.model if average is None or not self.step else average.module
         result = self._scored(model, images)
         if self.step and not all(torch.isfinite(weights).all() for weights in self.model.parameters()):
             self.stopping.diverged = self.validations + 1
@@ -304,8 +260,8 @@ class Training:
         """What has a state of its own, by its name in the run's."""
         parts = {
             "model": self.model,
-            "average": self.average,
-            "optimizer": self.optimizer,
+            "average": self.stepper.average,
+            "optimizer": self.stepper.optimizer,
             "plateau": self.plateau,
             "stopping": self.stopping,
         }

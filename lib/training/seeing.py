@@ -36,7 +36,7 @@ def begin(
 
     run.watch.hears.append(board.step)
     run.keeper.hears.append(board.validation)
-    run.gradients.hears += [board.gradients, note]
+    run.stepper.gradients.hears += [board.gradients, note]
     return board
 
 

@@ -22,15 +22,13 @@ from lib.data.ready import Ready, make_ready
 from lib.data.roots import find_root
 from lib.errors import Failed, guarded
 from lib.folders import SETTINGS, Folders
-from lib.models.blocks import encoder_parameters
 from lib.models.starting import start
 from lib.recipe import POOLING, Recipe
 from lib.training import batch_size, devices, lr_range, resume
 from lib.training.lightning import fabric_of, seed_everything
 from lib.training.loaders import Share, crop_loader
-from lib.training.losses import Loss
-from lib.training.optimizers import optimizer_of, set_rate
 from lib.training.ranks import end_with_parent
+from lib.training.stepper import NEVER, Stepper
 
 KEYS = ("train.batch", "train.lr")
 
@@ -105,24 +103,16 @@ def find_lr(folders: Folders, recipe: Recipe, ready: Ready, device: str, ranks: 
     seed_everything(recipe.train.seed, workers=True, verbose=False)
     model = start(recipe, len(folders.competition().classes), ready.radiometry, folders.inputs)
     fabric = fabric_of(device, 1, devices.precision(recipe.train, device), model)
-    train = recipe.train.model_copy(update={"lr": 1.0})
-    wrapped, optimizer = fabric.setup(model, optimizer_of(train, model, encoder_parameters(model)))
-    wrapped.train()
-    loss_of = fabric.to_device(Loss(train.loss, ready.class_weights))
+    train = recipe.train.model_copy(update={"lr": 1.0, "epochs": 1})
+    recipe = recipe.model_copy(update={"train": train})
+    stepper = Stepper(fabric, model, recipe, NEVER, ready.class_weights)
+    stepper.begin(epoch=1)
     crops = TrainingCrops(ready.census, ready.pool, ready.reading, recipe)
-    endless = recipe.model_copy(update={"train": train.model_copy(update={"epochs": 1, "accumulate": 1})})
-    batches = iter(crop_loader(crops, endless, Share(0, ranks), device, steps=lr_range.STEPS))
+    batches = iter(crop_loader(crops, recipe, Share(0, ranks), device, steps=lr_range.STEPS))
 
     def train_at(lr: float) -> float:
-        images, labels = fabric.to_device(next(batches))
-        set_rate(optimizer, lr)
-        optimizer.zero_grad()
-        loss = loss_of(wrapped(images), labels.long())
-        fabric.backward(loss)
-        if train.clip:
-            fabric.clip_gradients(wrapped, optimizer, max_norm=train.clip, error_if_nonfinite=False)
-        optimizer.step()
-        return float(loss.detach())
+        drawn = [fabric.to_device(next(batches)) for _ in range(train.accumulate)]
+        return float(stepper.take(drawn, 0, lr)[0])
 
     curve = lr_range.range_test(train_at)
     if len(curve.rates) < 3:
