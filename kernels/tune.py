@@ -35,7 +35,7 @@ from lib.data.ready import make_ready
 from lib.data.roots import find_root
 from lib.errors import Failed, guarded
 from lib.folders import Folders
-from lib.models.brought import brought_weights
+from lib.models import starting
 from lib.recipe import Recipe
 from lib.recipe.tune import TuneRecipe
 from lib.training import devices
@@ -64,7 +64,7 @@ def main() -> None:
         keep_best(folders.working)
         if known:
             print(f"goes on from {folders.resumes}: {known} trials were begun, {_over(folders)} are over", flush=True)
-        brought_weights(folders.inputs)  # what is missing is told before the images are read
+        starting.find(recipe, folders.inputs)  # what is missing is told before the images are read
 
         # Data: every file checked and decoded once, for all trials.
         root = find_root(competition, folders).resolve()
@@ -95,9 +95,9 @@ def try_all(
             scratch=folders.scratch.resolve(),
             temp=(folders.root / "temp" / "trials").resolve(),
             competition=(folders.payload / "competition.toml").read_text(encoding="utf-8"),
-            recipe=recipe.model_dump_json(),
+            recipe=sharing_cores(recipe, slots).model_dump_json(),
             gpu=folders.plan()["gpu"] if share else "none",
-            threads=max(1, (os.cpu_count() or 1) // slots),
+            threads=cores(slots),
             environment={name: os.environ.get(name, "") for name in ("SWATH_BUNDLE", "SWATH_WEIGHTS")},
         )
         print(f"search: {tuning.trials} trials, {slots} at a time; {'; '.join(tuning.words())}", flush=True)
@@ -114,6 +114,18 @@ def try_all(
             "give each session more time with --timeout",
         )
     return not ended
+
+
+def cores(slots: int) -> int:
+    """Of this machine's cores, a trial's."""
+    return max(1, (os.cpu_count() or 1) // slots)
+
+
+def sharing_cores(recipe: Recipe, slots: int) -> Recipe:
+    """The recipe with as many loaders as a trial has cores, where it does not say how many."""
+    if recipe.data.workers is not None or recipe.train.device == "cpu" or not torch.cuda.is_available():
+        return recipe
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"workers": cores(slots)})})
 
 
 def report(folders: Folders, competition: Competition, tuning: TuneRecipe, limit: Limit, finished: bool) -> None:

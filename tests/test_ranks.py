@@ -123,7 +123,7 @@ def test_a_failure_of_the_ranks_is_told_without_a_traceback(program, tmp_path):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(bytes(100))
     done = program("launch.py", *TINY, "--set", "train.ranks=2", "--set", f"model.weights={broken}", code=1)
-    assert f"{broken} is not a readable checkpoint" in done.stderr
+    assert f"{broken} is neither safetensors nor a file of torch.save" in done.stderr
     assert "the kernel ended with exit code 1" in done.stdout
 
 

@@ -260,5 +260,5 @@ def test_two_ranks_stop_at_one_step_and_go_on(tmp_path, scenes, competition):
     said = train(tmp_path, scenes, competition, {"straight": [None], "chain": [4, 3, None]}, {"train.ema": 0}, ranks=2)
     assert "at epoch 1, step 3 of 6; it goes on" in said_by(said, "chain 0")
     assert "at epoch 2, step 4 of 6; it goes on" in said_by(said, "chain 1")
-    assert len(state.read(tmp_path / "chain" / "1" / "working" / state.STATE)["random"]) == 2
+    assert len(state.read(tmp_path / "chain" / "1" / "working" / state.STATE)["ranks"]) == 2
     must_be_one_run(tmp_path / "straight" / "0", tmp_path / "chain" / "2")

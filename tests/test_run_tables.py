@@ -27,7 +27,7 @@ NOWHERE = 3
 def validation(competition, truth, prediction) -> Validation:
     tally = Tally.of([take(truth, prediction, competition)], competition, ["one"])
     table = None if tally.tables is None else tally.tables.sum(axis=0)
-    return Validation(score(tally, competition), table, [(0, 0.5)])
+    return Validation(score(tally, competition), table, [(0, 0.5)], [])
 
 
 @pytest.fixture

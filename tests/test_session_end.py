@@ -106,7 +106,7 @@ def test_the_next_session_goes_on_to_the_end(asked, tmp_path, packed, cache):
     assert f"goes on from me/first: epoch {left['validations'] + 1}, step {left['step']} of 120\n" in done.stdout
     records = list(filter(None, map(parse, done.stdout.splitlines())))
     assert records[0]["step"] >= left["step"], "equal, when an epoch ended just there and is validated first"
-    assert records[0]["seconds"] > left["watch"]["seconds"]
+    assert records[0]["seconds"] > left["ranks"][0]["watch"]["seconds"]
     assert (records[-1]["epoch"], records[-1]["step"]) == (2, 120)
     summary = files.read_json(tmp_path / "working" / "summary.json")
     assert (summary["finished"], summary["epochs_done"], summary["limit"]) == (True, 2, None)

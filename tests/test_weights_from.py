@@ -350,6 +350,7 @@ def test_a_model_that_the_hub_does_not_have_is_refused_at_home(tmp_path, monkeyp
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         with pytest.raises(Failed, match="the hub has no model 'smp-hub/nothing'"):
             try_out(recipe("hub:smp-hub/nothing"), 6, 3)
         server.shutdown()

@@ -231,9 +231,9 @@ def test_a_secret_in_a_setting_is_found(program, project):
 def test_a_bundle_near_kaggles_limit_is_refused_unless_forced(server, on_kaggle, project, tmp_path):
     server.python = quick_python(tmp_path)
     forgotten = project / "lib" / "data" / "weights.bin"
-    forgotten.write_bytes(random.Random(0).randbytes(380_000))
+    forgotten.write_bytes(random.Random(0).randbytes(330_000))
     done = on_kaggle(*push(project, "--detach"), code=3)
-    assert "lib/data/weights.bin (380,000 bytes)" in done.stderr
+    assert "lib/data/weights.bin (330,000 bytes)" in done.stderr
     assert "a line in .kernelignore (or push it as it is: --force)" in done.stderr
     assert server.requests == []
     on_kaggle(*push(project, "--detach"), "--force")

@@ -249,11 +249,11 @@ class Training:
             raise SessionEnds
 
     def save(self, folder: Path) -> None:
-        """Write the state into a working folder (rank 0's work, but every rank's random numbers)."""
+        """Write the state into a working folder: rank 0's work, but every rank's random numbers and losses."""
         begin = time.monotonic()
-        randoms = self.together.gather(states.random_state())
+        ranks = self.together.gather({"random": states.random_state(), "watch": self.watch.state_dict()})
         if self.fabric.is_global_zero and not self.stopping.diverged:
-            states.write(folder, self.identity | self.state_dict() | {"random": randoms})
+            states.write(folder, self.identity | self.state_dict() | {"ranks": ranks})
         self._costs["state"] = time.monotonic() - begin
 
     def _parts(self) -> dict[str, Any]:
@@ -268,14 +268,13 @@ class Training:
         return {name: part for name, part in parts.items() if part is not None}
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the run stands, but random numbers and what it is."""
+        """Where the run stands, but what each rank has of its own, and what the run is."""
         return {name: part.state_dict() for name, part in self._parts().items()} | {
             "step": self.step,
             "validations": self.validations,
             "averaged": self.averaged,
             "costs": self._costs,
             "scaler": self.fabric.strategy.precision.state_dict(),
-            "watch": self.watch.state_dict(),
             "keeper": self.keeper.state_dict(),
             "best_epochs": self.best_epochs.state_dict(),
         }
@@ -288,10 +287,10 @@ class Training:
         self._costs |= state["costs"]
         if state["scaler"]:
             self.fabric.strategy.precision.load_state_dict(state["scaler"])
-        self.watch.load_state_dict(state["watch"], self.fabric.device)
         self.best_epochs.load_state_dict(state["best_epochs"], outputs)
         if self.fabric.is_global_zero:
             self.keeper.load_state_dict(state["keeper"], outputs)
-        rank = self.fabric.global_rank
-        if rank < len(state["random"]):
-            states.set_random_state(state["random"][rank])
+        ranks, rank = state["ranks"], self.fabric.global_rank
+        self.watch.load_state_dict(ranks[min(rank, len(ranks) - 1)]["watch"], self.fabric.device)
+        if rank < len(ranks):
+            states.set_random_state(ranks[rank]["random"])
