@@ -12,9 +12,11 @@ import torch
 from lib.competitions import load
 from lib.errors import Failed, UsageError
 from lib.launching.following.show import TrainingView
-from lib.models import build, checkpoint, has_unused_parameters
+from lib.models import build, checkpoint, has_unused_parameters, starting
 from lib.progress import line, parse
+from lib.rasters.radiometry import IMAGENET
 from lib.recipe import ModelRecipe, Recipe, TrainRecipe, resolve
+from lib.training.lightning import synchronized
 from lib.training.watch import Watch
 from tests.programs import PROJECT
 
@@ -182,3 +184,39 @@ def test_the_progress_line_there_and_back():
     assert parse("epoch 3") is None
     assert parse("@progress {broken") is None
     assert parse("@progress [1]") is None
+
+
+def started(tmp_path, **train):
+    recipe = Recipe(model=ModelRecipe(**SMALL), train=TrainRecipe(**train))
+    torch.manual_seed(0)
+    return starting.start(recipe, 6, IMAGENET, tmp_path)
+
+
+def test_maps_lie_in_memory_as_the_recipe_says(tmp_path):
+    """The same weights, and the same answers, in either layout."""
+    last, first = started(tmp_path, channels_last=True), started(tmp_path, channels_last=False)
+    image, layouts, answers = torch.randint(0, 256, (2, 3, 40, 50), dtype=torch.uint8), [], []
+    for built in (last, first):
+        hook = built.net.encoder.model.conv_stem.register_forward_hook(
+            lambda layer, given, made: layouts.append(
+                (layer.weight.is_contiguous(memory_format=torch.channels_last), made.stride(1) == 1)
+            )
+        )
+        with torch.inference_mode():
+            answers.append(built.eval()(image))
+        hook.remove()
+    assert layouts == [(True, True), (False, False)]
+    assert torch.allclose(*answers, atol=1e-5)
+
+
+def test_batch_norms_of_several_gpus_are_one_and_keep_their_names(tmp_path):
+    model = started(tmp_path)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    norms = [name for name, part in model.named_modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    shared = synchronized(model, "cuda")
+    assert all(isinstance(shared.get_submodule(name), torch.nn.SyncBatchNorm) for name in norms)
+    assert len(norms) > 10
+    assert before.keys() == shared.state_dict().keys()
+    assert all(torch.equal(before[name], tensor) for name, tensor in shared.state_dict().items())
+    with pytest.raises(UsageError, match="between GPUs only"):
+        synchronized(model, "cpu")

@@ -79,8 +79,9 @@ class TrainRecipe(Strict):
     def _ranks_share_a_step(self) -> TrainRecipe:
         if self.ranks and self.batch and self.batch % self.ranks:
             raise ValueError(f"batch = {self.batch} cannot be divided over ranks = {self.ranks}")
-        if self.folds == 1:
-            raise ValueError("folds = 1: folds are two or more; 0 is none")
+        for name, what in (("folds", "folds"), ("average_best", "averaged epochs")):
+            if getattr(self, name) == 1:
+                raise ValueError(f"{name} = 1: {what} are two or more; 0 is none")
         if self.gpus == "folds" and not self.folds:
             raise ValueError("gpus = 'folds' needs folds: for example --set train.folds=5")
         return self

@@ -88,8 +88,9 @@ class BestEpochs:
         }
 
     def clear(self) -> None:
-        """Delete the files: the average is made."""
-        shutil.rmtree(self.folder / KEPT, ignore_errors=True)
+        """Delete the files: the average is made, or is not wanted any more."""
+        if self.writes:
+            shutil.rmtree(self.folder / KEPT, ignore_errors=True)
 
     def state_dict(self) -> dict[str, Any]:
         """What a later session goes on with, but the files."""

@@ -182,6 +182,7 @@ class Training:
         result = self._scored(model, images)
         if self.step and not all(torch.isfinite(weights).all() for weights in self.model.parameters()):
             self.stopping.diverged = self.validations + 1
+            self.best_epochs.clear()
         record = self._record() | {"loss": self._mean_loss()}
         self.validations += 1
         self.stopping.heed(result.score.value)
@@ -237,7 +238,10 @@ class Training:
             yield item
 
     def _record(self) -> dict[str, Any]:
-        return self.watch.record(self.step, self.lr if self.total else None)
+        if not self.total:
+            return self.watch.record(self.step, None)
+        rates = {"encoder": self.lr * self.recipe.train.encoder_lr, "decoder": self.lr}
+        return self.watch.record(self.step, rates if self.recipe.train.encoder_lr != 1 else self.lr)
 
     def _mean_loss(self) -> float | None:
         """The epoch's mean loss over all ranks, each of which has seen its own crops."""
