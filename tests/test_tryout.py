@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from lib import files
+from lib.launching.following.failures import diagnose
 from lib.models import build
 from lib.rasters import header_size
-from lib.recipe import Recipe, resolve
+from lib.recipe import Recipe, TrainRecipe, resolve
 from lib.training.batch_size import Trial, useful_batch
 from lib.training.lightning import fabric_of
 from lib.training.lr_range import Curve, range_test
@@ -128,3 +129,17 @@ def test_a_run_finds_its_learning_rate_and_shows_how(program):
     assert rows[0]["lr"] < lr < rows[-1]["lr"]
     assert f"train.lr = {lr:g}" in (program.runs / run["id"] / "log.txt").read_text()
     assert header_size(outputs / "lr_range.png") == (480, 840)
+
+
+def test_what_is_left_to_be_found_is_told_before_and_does_not_disturb_a_failures_fix(program):
+    done = program("launch.py", "--dry-run", *given({"train.batch": "auto", "train.lr": "auto"}))
+    assert "7 epochs, batch auto, crops of 96" in done.stdout
+    assert "train.batch = auto" in done.stdout
+
+    class Left:
+        id = "1a2b"
+
+        def read(self):
+            return {"recipe": Recipe().model_copy(update={"train": TrainRecipe(batch=None, lr=None)}).model_dump()}
+
+    assert "--set train.batch=8" in diagnose("CUDA out of memory", "", Left()).fix

@@ -159,9 +159,9 @@ def _numbers(run: Run | None) -> dict[str, Any]:
     recipe = content.get("recipe") if isinstance(content.get("recipe"), dict) else {}
     train, data = recipe.get("train", {}), recipe.get("data", {})
     return {
-        "batch": max(1, train.get("batch", 16) // 2),
+        "batch": max(1, (train.get("batch") or 16) // 2),
         "crop": max(32, data.get("crop", 512) // 64 * 32),
-        "lr": train.get("lr", 1e-3) / 3,
+        "lr": (train.get("lr") or 1e-3) / 3,
         "scale": data.get("scale", 1.0) / 2,
         "epochs": max(1, train.get("epochs", 40) // 2),
         "run": run.id if run else "RUN",

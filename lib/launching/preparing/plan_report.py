@@ -149,7 +149,7 @@ def _training(plan: Plan) -> str:
     if train.folds:
         apart = ", a fold on each GPU" if train.gpus == "folds" else ""
         epochs = f"{train.folds} folds of {epochs} ({train.folds * train.epochs} in all{apart})"
-    return f"{epochs}, batch {train.batch}, crops of {data.crop} at scale {data.scale:g}"
+    return f"{epochs}, batch {train.batch or 'auto'}, crops of {data.crop} at scale {data.scale:g}"
 
 
 def _search(tuning: TuneRecipe) -> str:
@@ -179,7 +179,8 @@ def _recipe(plan: Plan) -> str:
 
 def _value(plan: Plan, key: str) -> Any:
     table, _, name = key.partition(".")
-    return getattr(getattr(plan.recipe, table), name)
+    value = getattr(getattr(plan.recipe, table), name)
+    return "auto" if value is None else value
 
 
 def _git() -> str:
