@@ -21,7 +21,7 @@ from tests import doctor_folder
 from tests.doctor_folder import Folder
 from tests.loopback import KaggleServer
 from tests.loopback.colab import Colab
-from tests.programs import PROJECT, Here, Program, program_in
+from tests.programs import PROJECT, Here, Program, program_in, threads
 from tests.ready import RECIPE, SLUG, TOML, field, ready_run
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # by default an example fails after 200 ms
@@ -112,7 +112,7 @@ def submission(main_job, tmp_path_factory) -> tuple[Program, dict]:
 def server(tmp_path, cache) -> Iterator[KaggleServer]:
     """A Kaggle of one's own."""
     with KaggleServer(tmp_path / "server") as server:
-        server.env |= {"SWATH_CACHE": str(cache), "OMP_WAIT_POLICY": os.environ["OMP_WAIT_POLICY"]}
+        server.env |= {"SWATH_CACHE": str(cache)} | threads()
         yield server
 
 

@@ -24,6 +24,11 @@ def given(settings: dict[str, object]) -> tuple[str, ...]:
     return tuple(word for key, value in settings.items() for word in ("--set", f"{key}={value}"))
 
 
+def threads() -> dict[str, str]:
+    """The variables that keep torch to the cores that a test has, for programs with few variables of their own."""
+    return {name: os.environ[name] for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS") if name in os.environ}
+
+
 TINY = given({"train.epochs": 1, "train.steps": 2, "data.crop": 64, "data.scale": 0.5})
 """Settings that train for a moment: enough to write every output."""
 

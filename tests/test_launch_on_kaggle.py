@@ -21,7 +21,7 @@ from tests.loopback import (
     Truncate,
     WrongBytes,
 )
-from tests.programs import ON_T4, TINY, WITHOUT_GPU, only
+from tests.programs import ON_T4, TINY, WITHOUT_GPU, only, threads
 
 
 def test_push_follow_fetch(server, on_kaggle):
@@ -194,7 +194,7 @@ def test_what_a_dry_run_writes_runs_in_a_clean_interpreter(on_kaggle, tmp_path, 
     on_kaggle("launch.py", "--dry-run", *TINY)
     work = tmp_path / "elsewhere"
     work.mkdir()
-    clean = {"PATH": "/usr/bin:/bin", "HOME": str(work), "SWATH_CACHE": str(cache)}
+    clean = {"PATH": "/usr/bin:/bin", "HOME": str(work), "SWATH_CACHE": str(cache)} | threads()
     kernel = on_kaggle.runs / "dry-run" / "kernel" / "kernel.py"
     done = subprocess.run([sys.executable, "-I", kernel], cwd=work, env=clean, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ import pytest
 from lib import files
 from tests.loopback import Competition, HtmlPage, Refuse, Reset
 from tests.loopback.quick_kernel import quick_python
-from tests.programs import Program, interrupt, only, program_in, wait_for
+from tests.programs import Program, interrupt, only, program_in, threads, wait_for
 from tests.ready import SLUG, field, ready_run
 
 WORDS = ("submit.py", "send", "--code", "--gpu", "none")
@@ -53,7 +53,7 @@ def predicting(sender: Program) -> dict:
 
 def test_a_version_is_run_checked_submitted_and_rerun_on_hidden_images(server, sender):
     """With the real kernel: here on three images, there on five others."""
-    server.python, server.env = sys.executable, {"OMP_WAIT_POLICY": "passive"}
+    server.python, server.env = sys.executable, threads()
     done = sender(*WORDS)
     version = only(server.kernels).latest
     assert version.metadata["enableInternet"] is False
