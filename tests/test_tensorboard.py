@@ -113,7 +113,9 @@ def test_a_validation_that_was_told_before_its_session_was_killed_is_told_once(t
     for number, told in enumerate((rows[:2], rows[2 if saved else 1 :])):
         working = tmp_path / str(number)
         keeper, watch, gradients = (SimpleNamespace(hears=[], rows=known) for _ in range(3))
-        run = SimpleNamespace(step=20 * number, keeper=keeper, watch=watch, gradients=gradients)
+        run = SimpleNamespace(
+            step=20 * number, keeper=keeper, watch=watch, stepper=SimpleNamespace(gradients=gradients)
+        )
         run.competition, run.recipe = competition, Recipe()
         board = seeing.begin(run, working, outputs, None, print)
         for row in told:

@@ -47,7 +47,9 @@ def test_a_search_that_was_stopped_is_one_search(program, tmp_path):
     outputs = folder / "outputs"
     left = records(outputs)
     assert {record["status"] for record in left.values()} <= {"done", "stopped", "interrupted"}
-    kept, states = over(outputs), [path.parents[1].name for path in outputs.glob("tune/trials/*/checkpoints/last.ckpt")]
+    kept = over(outputs)
+    begun = {path.parents[1].name for path in outputs.glob("tune/trials/*/checkpoints/last.ckpt")}
+    begun = {name for name in begun if len(left[name]["scores"]) < 2}  # one may have been stopped behind its last epoch
     assert 0 < len(kept) < 3
     assert f"asked to end; {len(kept)} of 3 trials are over" in (folder / "log.txt").read_text()
 
@@ -55,7 +57,7 @@ def test_a_search_that_was_stopped_is_one_search(program, tmp_path):
     assert (run["status"], run["finished"], run["trials_done"]) == ("complete", True, 3)
     last = records(outputs)
     assert {name: last[name] for name in kept} == kept, "what is over is not done again"
-    for name in states:
+    for name in begun:
         assert "goes on from tune/" in (outputs / "tune" / "trials" / name / "log.txt").read_text()
     must_be_whole(outputs, last)
     assert wait_for(lambda: not processes(tmp_path), 30)
