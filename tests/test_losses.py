@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from lib.competitions import IGNORE
 from lib.errors import UsageError
-from lib.recipe import TrainRecipe, resolve
+from lib.recipe import Recipe, TrainRecipe, resolve
 from lib.recipe.choices import LOSSES
 from lib.training.losses import TERMS, Loss
 
@@ -145,3 +145,10 @@ def test_a_loss_that_cannot_be_is_told_at_home(text, said):
         resolve([("own.toml", {"train.loss": text})])
     assert "own.toml: train.loss: " in caught.value.reason
     assert said in caught.value.reason
+
+
+def test_a_checkpoint_with_two_weights_is_read_as_their_sum():
+    read = Recipe.model_validate({"train": {"ce": 0.5, "dice": 2.0, "epochs": 3}}).train
+    assert (read.loss, read.epochs) == ("0.5*ce + 2.0*dice", 3)
+    with pytest.raises(UsageError, match="unknown recipe key"):
+        resolve([("own.toml", {"train.ce": 0.5})])

@@ -87,7 +87,7 @@ class Harmful:
 @pytest.mark.parametrize("dump", [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what, protocol=2))])
 def test_a_state_cannot_run_code(tmp_path, monkeypatch, dump):
     monkeypatch.setenv("HARM", str(tmp_path / "harm"))
-    dump({"format": "swath-state-1", "model": Harmful()}, tmp_path / "last.ckpt")
+    dump({"format": "swath-state-2", "model": Harmful()}, tmp_path / "last.ckpt")
     with pytest.raises(Failed, match="is not a readable training state"):
         state.read(tmp_path / "last.ckpt")
     assert not (tmp_path / "harm").exists()

@@ -75,6 +75,15 @@ class TrainRecipe(Strict):
     gpus: Literal["ranks", "folds"] = "ranks"
     """What several GPUs do: share each step, or train a fold each, the longest first."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _two_weights_are_a_sum(cls, content: Any) -> Any:
+        """Checkpoints may say `ce` and `dice`, the weights of these two losses."""
+        if not isinstance(content, dict) or not {"ce", "dice"} & content.keys():
+            return content
+        rest = {key: value for key, value in content.items() if key not in ("ce", "dice")}
+        return {"loss": f"{content.get('ce', 1.0)}*ce + {content.get('dice', 1.0)}*dice"} | rest
+
     @model_validator(mode="after")
     def _ranks_share_a_step(self) -> TrainRecipe:
         if self.ranks and self.batch and self.batch % self.ranks:

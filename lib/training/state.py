@@ -24,7 +24,7 @@ from lib.recipe import Recipe
 STATE = Path("checkpoints", "last.ckpt")
 """Where it lies among a session's outputs."""
 
-FORMAT = "swath-state-1"
+FORMAT = "swath-state-2"
 
 
 def write(folder: Path, state: dict[str, Any]) -> None:
