@@ -107,11 +107,11 @@ def bare(inputs: Inputs, device: str, precision: str) -> Call:
     return call
 
 
-def same_weights(ours: Any, theirs: Any, inputs: Inputs, precision: str) -> str:
+def same_weights(ours: Any, theirs: Any, inputs: Inputs, device: str, precision: str) -> str:
     """Both have moved, to the same place."""
     (own, own_peak), (other, other_peak) = ours, theirs
-    start = _start(own)
-    moved = sum(float((own[name] - start[name]).square().sum()) for name in start) ** 0.5
+    start = dict(_model(_recipe(device)).named_parameters())
+    moved = sum(float((own[name] - weights.detach()).square().sum()) for name, weights in start.items()) ** 0.5
     apart = sum(float((own[name] - other[name]).square().sum()) for name in own) ** 0.5 / max(moved, 1e-12)
     if not moved or apart > TOLERANCE[precision]:
         raise Disagreement(f"the weights are {apart:.2g} of their way apart")
@@ -137,12 +137,6 @@ def _model(recipe: Any) -> Any:
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
     return build(recipe.model, 6)
-
-
-def _start(like: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    device = "cuda" if _has_gpu() else "cpu"
-    start = {name: weights.detach().clone() for name, weights in _model(_recipe(device)).named_parameters()}
-    return start if like.keys() == start.keys() else {}
 
 
 def _batches(device: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -196,7 +190,7 @@ def _case(device: str, precision: str) -> Case:
         "bare forward and backward",
         partial(kit, **how),
         partial(bare, **how),
-        partial(same_weights, precision=precision),
+        partial(same_weights, **how),
         gives=crops,
         in_workers=device == "cuda",
     )

@@ -34,7 +34,7 @@ from lib.competitions import Competition
 from lib.data.ready import make_ready
 from lib.data.roots import find_root
 from lib.errors import Failed, guarded
-from lib.folders import Folders
+from lib.folders import STATE, Folders
 from lib.models import starting
 from lib.recipe import Recipe
 from lib.recipe.tune import TuneRecipe
@@ -43,7 +43,7 @@ from lib.training.gpus import Gpus
 from lib.training.limit import Limit
 from lib.tuning import cluster, earlier, results
 from lib.tuning.attendant import Attendant
-from lib.tuning.place import STATE, Place
+from lib.tuning.place import Place
 from lib.tuning.trials import TRIALS, TUNE, all_trials, keep_best
 
 garbage.usual()

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 SETTINGS = "SWATH_SETTINGS"
 """The variable with what a session has found out about its recipe, such as {"train.batch": 16}, for its ranks."""
 
+BEST, STATE = Path("checkpoints", "best.safetensors"), Path("checkpoints", "last.ckpt")
+SUMMARY, FOLDS, OOF = "summary.json", "folds", "oof"
+"""Among a session's outputs: the best weights, and what a training goes on from; what it says of itself; of a run of
+folds, a folder for each fold that was begun, and the probabilities of all labelled images, a file each."""
+
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder of launch.py."""
 

@@ -22,6 +22,22 @@ from lib.submissions.pipeline import make_file
 
 SLUG = "field-segmentation"
 
+ON_KAGGLE = """
+name = "field"
+[kaggle]
+datasets = ["me/field"]
+[data.train]
+images = "images/{id}.png"
+masks = "masks/{id}.png"
+[[classes]]
+name = "soil"
+[[classes]]
+name = "crop"
+[submission.zip]
+pixels = "index"
+"""
+"""A competition whose data are a data set on Kaggle."""
+
 TOML = f"""
 name = "field"
 [kaggle]

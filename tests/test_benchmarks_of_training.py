@@ -23,11 +23,11 @@ def small(monkeypatch):
 def test_the_loop_takes_the_bare_steps(small, tmp_path):
     inputs = Inputs(tmp_path)
     ours, theirs = (side(inputs, "cpu", "32-true")() for side in (stepping.kit, stepping.bare))
-    assert "of their way apart" in stepping.same_weights(ours, theirs, inputs, "32-true")
+    assert "of their way apart" in stepping.same_weights(ours, theirs, inputs, "cpu", "32-true")
     weights, peak = theirs
     other = {name: tensor + 1e-3 for name, tensor in weights.items()}
     with pytest.raises(Disagreement, match="of their way apart"):
-        stepping.same_weights(ours, (other, peak), inputs, "32-true")
+        stepping.same_weights(ours, (other, peak), inputs, "cpu", "32-true")
 
 
 def test_the_example_trains_and_is_scored(tmp_path):

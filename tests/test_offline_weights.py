@@ -22,22 +22,9 @@ from lib.recipe import ModelRecipe, Recipe
 from tests.loopback import Refuse
 from tests.loopback.quick_kernel import quick_python
 from tests.programs import only, program_in
+from tests.ready import ON_KAGGLE
 
 ENCODER = "mobilenetv3_small_050"
-TOML = """
-name = "field"
-[kaggle]
-datasets = ["me/field"]
-[data.train]
-images = "images/{id}.png"
-masks = "masks/{id}.png"
-[[classes]]
-name = "soil"
-[[classes]]
-name = "crop"
-[submission.zip]
-pixels = "index"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +55,7 @@ def field(server, tmp_path):
         files.write(tmp_path / "field" / "images" / f"{number}.png", encode_png(np.full((64, 64, 3), number, np.uint8)))
         files.write(tmp_path / "field" / "masks" / f"{number}.png", encode_png(np.eye(64, dtype=np.uint8)))
     server.datasets["me/field"] = tmp_path / "field"
-    (tmp_path / "field.toml").write_text(TOML)
+    (tmp_path / "field.toml").write_text(ON_KAGGLE)
     settings = ("train.epochs=0", "train.device=cpu", f"model.encoder={ENCODER}")
     words = [word for setting in settings for word in ("--set", setting)]
     return ("launch.py", "--gpu", "t4x2", "-c", tmp_path / "field.toml", *words)

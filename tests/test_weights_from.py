@@ -23,7 +23,7 @@ from lib.rasters.radiometry import IMAGENET, Radiometry
 from lib.recipe import ModelRecipe, Recipe
 from lib.recipe.origin import origin
 from tests.programs import WITHOUT_GPU, only
-from tests.ready import field, ready_run
+from tests.ready import ON_KAGGLE, field, ready_run
 
 ENCODER = "test_resnet"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -194,20 +194,6 @@ def test_weights_of_kaggle_in_both_layouts(tmp_path, text, new, old, layout):
         mounted_weights(origin(text.replace("me/nets", "yours/nets2")), tmp_path / "nowhere")
 
 
-TOML = """
-name = "field"
-[kaggle]
-datasets = ["me/field"]
-[data.train]
-images = "images/{id}.png"
-masks = "masks/{id}.png"
-[[classes]]
-name = "soil"
-[[classes]]
-name = "crop"
-[submission.zip]
-pixels = "index"
-"""
 WORDS = ("train.epochs=0", "data.crop=32", f"model.encoder={ENCODER}", "model.decoder_channels=[16, 8, 8, 8, 8]")
 
 
@@ -215,7 +201,7 @@ WORDS = ("train.epochs=0", "data.crop=32", f"model.encoder={ENCODER}", "model.de
 def pushed(server, on_kaggle, tmp_path):
     """Pushes a validation of its weights; the words of `--set model.weights=…`."""
     server.datasets["me/field"] = field(tmp_path / "field")
-    (tmp_path / "field.toml").write_text(TOML)
+    (tmp_path / "field.toml").write_text(ON_KAGGLE)
     settings = [word for setting in WORDS for word in ("--set", setting)]
 
     def push(weights, *words, code=0):
@@ -246,7 +232,7 @@ def test_a_model_of_kaggle_is_attached_and_started_from(server, on_kaggle, pushe
 
 
 def test_a_data_set_is_attached_once(launch, tmp_path):
-    (tmp_path / "field.toml").write_text(TOML)
+    (tmp_path / "field.toml").write_text(ON_KAGGLE)
     for name, sources in {"me/field": ["me/field"], "me/nets": ["me/field", "me/nets"]}.items():
         words = ("--gpu", "t4x2", "-c", tmp_path / "field.toml", "--set", f"model.weights=dataset:{name}/best.pth")
         plan = launch.json(*words, "--dry-run")

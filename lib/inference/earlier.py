@@ -8,7 +8,6 @@ Masks are taken where the very same bundle made them (code, weights, options, co
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +69,7 @@ def _copy(image: str, folder: Path, output: Output) -> bool:
     for name in (confidences_of(image), *names[:1]) if names else ():  # the mask last: it says that all is there
         path = files.inside(folder, name)
         if path.is_file():
-            with files.replacing(files.inside(output.folder, name)) as target, open(path, "rb") as source:
-                shutil.copyfileobj(source, target, 1 << 20)
+            files.copy(path, files.inside(output.folder, name))
     return bool(names)
 
 

@@ -9,11 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FOLDS, OOF = "folds", "oof"
-"""Among a run's outputs: a folder for each fold; the probabilities of all labelled images (a file each)."""
-
-BEST, STATE = "checkpoints/best.safetensors", "checkpoints/last.ckpt"
-"""In a fold's folder, and among the outputs of a run without folds."""
+from lib.folders import BEST, FOLDS, OOF, STATE, SUMMARY
 
 
 def best(outputs: Path, fold: int | None = None) -> Path:
@@ -32,7 +28,7 @@ def left(outputs: Path) -> list[Path]:
     begun = (outputs / FOLDS).glob("*/checkpoints/*")
     if not any(begun):
         return []
-    return [outputs / "summary.json", *sorted((outputs / FOLDS).rglob("*")), *sorted((outputs / OOF).rglob("*"))]
+    return [outputs / SUMMARY, *sorted((outputs / FOLDS).rglob("*")), *sorted((outputs / OOF).rglob("*"))]
 
 
 def forget_states(outputs: Path) -> None:

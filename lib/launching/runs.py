@@ -20,14 +20,14 @@ from filelock import FileLock
 from lib import files
 from lib.competitions import Competition, load, parse, spelled
 from lib.errors import Failed, UsageError
-from lib.folders import runs_folder
+from lib.folders import FOLDS, STATE, SUMMARY, runs_folder
 from lib.launching import fold_outputs
 from lib.launching.session import KernelRef, Status
 
 PREDICT, TUNE = "predict", "tune"
 """The kernel that takes the weights of earlier runs; the one that searches a recipe's best values."""
 
-STATE, MASKS, SUMMARY = "checkpoints/last.ckpt", "predictions", "summary.json"
+MASKS = "predictions"
 """Among a session's outputs, what the next one goes on from: all that training needs; masks, and what made them."""
 
 GOES_ON = ("checkpoints/kept/*", "metrics.csv", "confusion.csv", "gradients.csv", "tensorboard/*")
@@ -141,7 +141,7 @@ class Run:
         """Ids of the images that the run validated on."""
         path = self.outputs / SUMMARY
         if self.fold is not None:
-            path = self.outputs / fold_outputs.FOLDS / str(self.fold) / SUMMARY
+            path = self.outputs / FOLDS / str(self.fold) / SUMMARY
         content = files.read_json(path)
         images = content.get("validation") if isinstance(content, dict) else None
         if not isinstance(images, list):
@@ -175,7 +175,7 @@ class Run:
     def state(self) -> Path:
         """What an unfinished run goes on from, when it came home: a file, or a folder of masks, trials or folds."""
         name = MASKS if self.predicts else TRIALS if self.searches else STATE
-        return self.outputs / (fold_outputs.FOLDS if self.trains_folds else name)
+        return self.outputs / (FOLDS if self.trains_folds else name)
 
     @property
     def left(self) -> dict[str, Path]:

@@ -32,7 +32,7 @@ def resolve(layers: list[Layer]) -> tuple[Recipe, dict[str, str]]:
             if key not in known:
                 raise UsageError(f"{name}: {key}: unknown recipe key", closest(key, sorted(known)))
             values[key], origins[key] = value, name
-    return validated(Recipe, nest(values), source=_layer_of(origins)), origins
+    return validated(Recipe, _nest(values), source=_layer_of(origins)), origins
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -68,7 +68,7 @@ def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield key, value
 
 
-def nest(values: Mapping[str, Any]) -> dict[str, Any]:
+def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
     """Tables from dotted keys: `{"train.lr": 0.001}` is `{"train": {"lr": 0.001}}`."""
     table: dict[str, Any] = {}
     for key, value in values.items():

@@ -8,7 +8,6 @@ write_folds(folders, summary)                                    # of all folds 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,18 +63,21 @@ def draw(folders: Folders, run: Training, ready: Ready, device: str) -> list[Pic
 
 def write(folders: Folders, run: Training, summary: Mapping[str, Any], pictures: Sequence[Picture] = ()) -> None:
     """Write the page of a run, or of one fold."""
+    from lib.reporting.run_page import RunReport, page  # jinja2, which the first step need not wait for
+
     gradients = growing.numbers(growing.read(folders.working / seeing.GRADIENTS), words=("block",))
-    _write(folders, folders.working, summary, run.keeper.rows, gradients, pictures)
+    seen = RunReport(run.competition, run.recipe, summary, run.keeper.rows, gradients, pictures, _found(folders))
+    files.write(folders.working / REPORT, page(seen))
 
 
 def write_folds(folders: Folders, summary: Mapping[str, Any]) -> None:
     """Write the page of a run of folds: their score together, and the way to the page of each."""
-    _write(folders, folders.outputs, summary)
+    from lib.reporting.run_page import RunReport, page
+
+    seen = RunReport(folders.competition(), folders.recipe(), summary, facts=_found(folders))
+    files.write(folders.outputs / REPORT, page(seen))
 
 
-def _write(folders: Folders, folder: Path, summary: Mapping[str, Any], *more: Any) -> None:
-    from lib.reporting.run_page import RunReport, page  # jinja2, which the first step need not wait for
-
-    found = {f"{key}, found by trying": value for key, value in folders.settings().items() if key in tryout.KEYS}
-    seen = RunReport(folders.competition(), folders.recipe(), summary, *more, facts=found)
-    files.write(folder / REPORT, page(seen))
+def _found(folders: Folders) -> dict[str, Any]:
+    """What the session has found out about its recipe, for the page."""
+    return {f"{key}, found by trying": value for key, value in folders.settings().items() if key in tryout.KEYS}

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.competitions import Competition, Pair
+from lib.folders import OOF
 from lib.inference import ensemble
 from lib.inference.blend import blend_files
 from lib.inference.ensemble import Weighted
@@ -23,9 +24,6 @@ from lib.submissions.pipeline import Choice, Track, TrainedRun, predict
 
 HELD_OUT = "held-out"
 """The folder of a run's probabilities that were predicted here."""
-
-OOF = "oof"
-"""Among the outputs of a run of folds, the folder that its sessions have filled."""
 
 
 def held_out_files(

@@ -5,8 +5,6 @@ write(folders, parts, {...})         # working/summary.json and metrics.csv, of 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,13 +13,11 @@ from typing import Any
 from lib import files
 from lib.competitions import Competition
 from lib.errors import Failed
-from lib.folders import Folders
+from lib.folders import BEST, FOLDS, SUMMARY, Folders
 from lib.scoring import Score, Tally, counts_file, image_scores, score
+from lib.training import growing
 from lib.training.fold_plan import Part
 from lib.training.out_of_fold import COUNTS
-from lib.training.resume import FOLDS, SUMMARY
-
-BEST = Path("checkpoints", "best.safetensors")
 
 
 def folder_of(folders: Folders, number: int) -> Path:
@@ -124,14 +120,7 @@ def _write_epochs(folders: Folders, parts: Sequence[Part]) -> None:
     """`metrics.csv`: the folds' own tables, one under another, behind a column that says which fold."""
     rows: list[dict[str, Any]] = []
     for part in parts:
-        path = folder_of(folders, part.number) / "metrics.csv"
-        if path.is_file():
-            with open(path, encoding="utf-8", newline="") as file:
-                rows += [{"fold": part.number} | row for row in csv.DictReader(file)]
-    if not rows:
-        return
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write(folders.outputs / "metrics.csv", text.getvalue())
+        own = growing.read(folder_of(folders, part.number) / "metrics.csv")
+        rows += [{"fold": part.number} | row for row in own]
+    if rows:
+        growing.write(folders.outputs / "metrics.csv", rows)

@@ -21,16 +21,14 @@ from typing import Any
 
 from lib import files, progress
 from lib.errors import Failed, UsageError
-from lib.folders import FOLD, Fold, Folders
+from lib.folders import FOLD, FOLDS, OOF, STATE, SUMMARY, Fold, Folders
 from lib.training import devices, fold_summary
 from lib.training.fold_plan import Part, in_order, plan_folds
 from lib.training.fold_processes import FoldProcesses, cards
 from lib.training.fold_progress import FoldProgress
 from lib.training.fold_summary import folder_of, is_finished, own_summary
 from lib.training.limit import Limit
-from lib.training.out_of_fold import OOF
-from lib.training.resume import FOLDS, SUMMARY, earlier_folds
-from lib.training.state import STATE
+from lib.training.resume import earlier_folds
 
 MOST = 15e9
 """Bytes of predictions, before they are packed, that a run keeps at most: Kaggle takes 20 GB of outputs."""

@@ -26,7 +26,7 @@ class Growing:
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows; the file begins with the first of them."""
-        text = self._text(rows, header=not self.path.exists())
+        text = _text(rows, self.columns, header=not self.path.exists())
         with files.told(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a", encoding="utf-8", newline="") as file:
@@ -36,15 +36,21 @@ class Growing:
         """Begin with the rows of an earlier session's file that `keep` says yes to; none where there is no file."""
         kept = [row for row in read(earlier) if keep(row)]
         if kept:
-            files.write(self.path, self._text(kept, header=True))
+            files.write(self.path, _text(kept, self.columns))
 
-    def _text(self, rows: Iterable[Mapping[str, Any]], header: bool) -> str:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n", extrasaction="ignore")
-        if header:
-            writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()
+
+def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a whole table, with every column that any of its rows has."""
+    files.write(path, _text(rows, list(dict.fromkeys(name for row in rows for name in row))))
+
+
+def _text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], header: bool = True) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -15,8 +15,6 @@ pixels, and `share` of the true class's pixels. With more than `MOST_PAIRS` clas
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -28,10 +26,11 @@ import numpy as np
 from lib import files
 from lib.competitions import Competition
 from lib.errors import Failed
+from lib.folders import BEST, SUMMARY
 from lib.models import Segmenter, checkpoint
 from lib.recipe import Recipe
 from lib.scoring import Score
-from lib.training.growing import Growing
+from lib.training.growing import Growing, write
 from lib.training.validation import Validation
 
 MOST_PAIRS = 64
@@ -69,7 +68,7 @@ class Keeper:
     @property
     def path(self) -> Path:
         """Where the best weights lie."""
-        return self.folder / "checkpoints" / "best.safetensors"
+        return self.folder / BEST
 
     def keep(self, model: Segmenter, result: Validation, row: dict[str, Any]) -> None:
         """Keep a validation: its row, and the validated weights when they are the best so far."""
@@ -90,12 +89,7 @@ class Keeper:
         return True
 
     def _write_rows(self) -> None:
-        text = io.StringIO(newline="")
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        files.write(self.folder / "metrics.csv", text.getvalue())
+        write(self.folder / "metrics.csv", self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         """What a later session goes on with, but the best weights themselves."""
@@ -109,7 +103,7 @@ class Keeper:
         """Go on from an earlier session: what its `state_dict` said, and the best weights among its `outputs`."""
         self.rows = [dict(row) for row in state["rows"]]
         with suppress(Failed):  # a session that was ended from outside leaves no summary
-            self.sessions = list(files.read_json(outputs / "summary.json").get("sessions", []))
+            self.sessions = list(files.read_json(outputs / SUMMARY).get("sessions", []))
         epochs = {str(row["epoch"]) for row in self.rows}
         self.confusions.take_over(outputs / CONFUSION, lambda row: row["epoch"] in epochs)
         if self.rows:

@@ -217,12 +217,12 @@ class Training:
         # A session that has done nothing yet tries it, however long it took before.
         needed = self._costs["state"] + (self._costs["validation"] if self.has_moved else 0)
         self._stop_if(self.limit.calls(needed))
-        held_out = self._while_there_is_time(images)
+        held_out = self.while_there_is_time(images)
         result = validate(model, held_out, self.competition, self.recipe, self.together, self.held_out)
         self._costs["validation"] = time.monotonic() - begin
         return result
 
-    def _while_there_is_time(self, images: Iterable) -> Iterator:
+    def while_there_is_time(self, images: Iterable) -> Iterator:
         """The images one by one; `SessionEnds` when the next would be too many."""
         drawn = iter(images)
         while True:

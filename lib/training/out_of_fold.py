@@ -7,7 +7,7 @@ It is the validation of the best epoch once more, by the very same function: wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,16 +15,12 @@ import numpy as np
 import torch
 
 from lib import files
-from lib.folders import Folders
+from lib.folders import OOF, Folders
 from lib.inference import probabilities
 from lib.models import checkpoint
 from lib.scoring import counts_file
-from lib.training.limit import Limit, SessionEnds
 from lib.training.loop import Training
 from lib.training.validation import validate
-
-OOF = "oof"
-"""Among the outputs of a run of folds: each labelled image's probabilities, by the model that has not seen it."""
 
 COUNTS = "counts.npz"
 """In a fold's folder: the counts of the images that it held out, in the order of its summary."""
@@ -45,7 +41,7 @@ def predict_held_out(run: Training, images: Iterable, folders: Folders) -> None:
         writing = Writing(writer, folder, ids, names) if folders.fold.keeps else None
         found = validate(
             run.model,
-            in_time(images, run.limit),
+            run.while_there_is_time(images),
             run.competition,
             run.recipe,
             run.together,
@@ -57,14 +53,6 @@ def predict_held_out(run: Training, images: Iterable, folders: Folders) -> None:
     run.together.any(False)  # every rank's files are there
     if run.fabric.is_global_zero:
         counts_file.write(folders.working / COUNTS, [count for _, count in found.counts])
-
-
-def in_time(images: Iterable, limit: Limit) -> Iterator:
-    """The images one by one; `SessionEnds` when there is no time for the next."""
-    for image in images:
-        if limit.calls():
-            raise SessionEnds
-        yield image
 
 
 class Writing:

@@ -14,15 +14,10 @@ from pathlib import Path
 
 from lib import files
 from lib.errors import DataError, Failed, UsageError
-from lib.folders import Folders
+from lib.folders import FOLDS, STATE, SUMMARY, Folders
 from lib.mounts import below, mounted, places
 from lib.recipe import Recipe
-from lib.training.state import STATE, read
-
-SUMMARY = "summary.json"
-
-FOLDS = "folds"
-"""Among the outputs of a run of folds, the folder that holds a folder for each fold that was begun."""
+from lib.training.state import read
 
 
 def predecessor(folders: Folders, state: Path = STATE) -> Path | None:

@@ -19,10 +19,8 @@ import torch
 from lib import files
 from lib.competitions import Competition, Pair
 from lib.errors import Failed, UsageError
+from lib.folders import STATE
 from lib.recipe import Recipe
-
-STATE = Path("checkpoints", "last.ckpt")
-"""Where it lies among a session's outputs."""
 
 FORMAT = "swath-state-2"
 

@@ -13,7 +13,6 @@ before: `take_over`, before `begin`.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 import types
@@ -129,10 +128,7 @@ class Board:
 def take_over(working: Path, outputs: Path) -> None:
     """Copy the event files of an earlier session's outputs, beside which a board goes on."""
     for path in sorted((outputs / FOLDER).glob("events.*")):
-        target = working / FOLDER / path.name
-        if path.resolve() != target.resolve():
-            with open(path, "rb") as source, files.replacing(target) as copy:
-                shutil.copyfileobj(source, copy)
+        files.copy(path, working / FOLDER / path.name)
 
 
 def without_tensorflow() -> None:

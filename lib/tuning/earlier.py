@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import shutil
 
-from lib.folders import Folders
+from lib import files
+from lib.folders import BEST, Folders
 from lib.training import resume
-from lib.tuning.trials import BEST, TRIALS, all_trials
+from lib.tuning.trials import TRIALS, all_trials
 
 FILES = (str(BEST), "metrics.csv")
 """The best trial's, beside the trials' folders."""
@@ -26,6 +27,5 @@ def take(folders: Folders) -> int:
     shutil.copytree(outputs / TRIALS, folders.working / TRIALS, dirs_exist_ok=True, copy_function=shutil.copyfile)
     for name in FILES:
         if (outputs / name).is_file():
-            (folders.working / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(outputs / name, folders.working / name)
+            files.copy(outputs / name, folders.working / name)
     return len(all_trials(folders.working / TRIALS))

@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lib import files
-from lib.folders import PROJECT
+from lib.folders import PROJECT, STATE
 from lib.recipe import Recipe
 from lib.recipe.tune import with_values
 from lib.tuning.trials import TUNE, Trial
-
-STATE = Path("checkpoints", "last.ckpt")
-"""What a training goes on from."""
 
 OWNER = "tune"
 """Below input/notebooks/, where a trial sees what it left itself in an earlier session."""

@@ -14,10 +14,11 @@ from typing import Any
 
 from lib import files
 from lib.competitions import Competition
+from lib.folders import BEST, SUMMARY
 from lib.recipe.tune import TuneRecipe, spelled
-from lib.tuning.trials import BEST, TRIALS, Trial, all_trials, leader, ranked
+from lib.tuning.trials import TRIALS, Trial, all_trials, leader, ranked
 
-TABLE, VALUES, SUMMARY = "trials.csv", "best.toml", "summary.json"
+TABLE, VALUES = "trials.csv", "best.toml"
 
 COLUMNS = ("rank", "trial", "metric", "epochs", "seconds", "status")
 """Of trials.csv, before a column for each searched key and the error of a trial that failed. `trial` counts from 1."""

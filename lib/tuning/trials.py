@@ -9,7 +9,6 @@ The folder is also the working folder of the trial's training, where its state l
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
@@ -21,14 +20,13 @@ from typing import Any
 
 from lib import files
 from lib.errors import Failed
+from lib.folders import BEST, SUMMARY
+from lib.training import growing
 
 TUNE = Path("tune")
 """What a search keeps of itself among a session's outputs."""
 
 TRIALS = TUNE / "trials"
-
-BEST = Path("checkpoints", "best.safetensors")
-"""The best weights of a trial, and of a search."""
 
 RUNNING, INTERRUPTED = "running", "interrupted"
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
@@ -97,7 +95,7 @@ class Trial:
     def summary(self) -> dict[str, Any]:
         """What its training said of itself at the end; empty when it could not."""
         try:
-            content = files.read_json(self.folder / "summary.json")
+            content = files.read_json(self.folder / SUMMARY)
         except Failed:
             return {}
         return content if isinstance(content, dict) else {}
@@ -105,9 +103,7 @@ class Trial:
     def catch_up(self) -> None:
         """Write down what its training did after whoever wrote the record was killed."""
         scores = self.scores
-        if (self.folder / "metrics.csv").is_file():
-            with open(self.folder / "metrics.csv", newline="", encoding="utf-8") as file:
-                scores |= {int(row["epoch"]): float(row["metric"]) for row in csv.DictReader(file)}
+        scores |= {int(row["epoch"]): float(row["metric"]) for row in growing.read(self.folder / "metrics.csv")}
         summary = self.summary()
         is_done = summary.get("finished") is True and bool(scores)
         metric = (summary.get("metric") or {}).get("value") if is_done else None
@@ -152,8 +148,7 @@ def keep_best(working: Path) -> None:
     if first is not None:
         for name in (BEST, Path("metrics.csv")):
             if (first.folder / BEST).is_file() and (first.folder / name).is_file():
-                with open(first.folder / name, "rb") as source, files.replacing(working / name) as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
+                files.copy(first.folder / name, working / name)
     for trial in found:
         if trial.is_over:
             trial.tidy()
